@@ -1,0 +1,1 @@
+//! Embedded storage of measures: write-ahead log, head, immutable parts, merging. Knows no HTTP, no SQL, no names of metrics.

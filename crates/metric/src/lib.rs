@@ -1,0 +1,1 @@
+//! The metric service: ingestion, queries and aggregates over the contracts of `drivers`. Knows no HTTP and no adapter.

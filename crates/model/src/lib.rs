@@ -1,0 +1,29 @@
+//! The words of telemetry as validated types: ids, times, policies, resources, metrics, identities.
+//!
+//! This crate may not do I/O, may not read the clock or make random ids by itself (see [`Clock`]),
+//! may not be async, and knows neither HTTP nor SQL nor files.
+
+mod clock;
+mod filter;
+mod id;
+mod identity;
+mod method;
+mod metric;
+mod policy;
+mod resource;
+pub mod time;
+
+pub use clock::{Clock, IdSource, ManualClock, SystemClock};
+pub use filter::{Comparison, Filter, FilterValue};
+pub use id::{
+    MAX_ORIGINAL_RESOURCE_ID_CHARS, MetricId, PolicyKey, ResourceId, ResourceIdError, SeriesKey,
+    parse_python_uuid, resource_id_from,
+};
+pub use identity::{Identity, PolicyTarget};
+pub use method::{AggregationMethod, MethodSet, Reducer};
+pub use metric::{Metric, MetricStatus};
+pub use policy::{ArchivePolicy, ArchivePolicyRule, PolicyError, PolicyItem, glob_match};
+pub use resource::{
+    Attribute, AttributeKind, AttributeValue, Attributes, Resource, ResourceType, ResourceTypeState, Revision,
+};
+pub use time::{Timespan, Timestamp};

@@ -1,0 +1,145 @@
+//! Points and spans of time in whole nanoseconds, with upstream's grammars and renderings.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Nanoseconds in a second.
+pub const NS_PER_SECOND: i64 = 1_000_000_000;
+
+/// A point in time: nanoseconds since 1970-01-01T00:00:00Z.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+/// A length of time in nanoseconds; a granularity or timespan is positive, an offset may be negative.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Timespan(i64);
+
+impl Timestamp {
+    /// The point `ns` nanoseconds after the epoch.
+    pub const fn from_ns(ns: i64) -> Self {
+        Self(ns)
+    }
+
+    /// Nanoseconds since the epoch.
+    pub const fn ns(self) -> i64 {
+        self.0
+    }
+
+    /// Microseconds since the epoch, rounded down: what the index stores.
+    pub const fn micros(self) -> i64 {
+        self.0.div_euclid(1000)
+    }
+
+    /// The point `micros` microseconds after the epoch; saturates.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros.saturating_mul(1000))
+    }
+
+    /// The start of the bucket of `width` that holds this point, counted from the epoch.
+    pub const fn floor(self, width: Timespan) -> Self {
+        Self(self.0 - self.0.rem_euclid(width.0))
+    }
+
+    /// ISO 8601 in UTC as Python's `isoformat` renders it: microseconds only where they are not zero, then `+00:00`.
+    pub fn isoformat(self) -> String {
+        let civil = self.civil();
+        let micros = self.0.rem_euclid(NS_PER_SECOND) / 1000;
+        let mut text = civil.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+        if micros != 0 {
+            text.push_str(&format!(".{micros:06}"));
+        }
+        text.push_str("+00:00");
+        text
+    }
+
+    fn civil(self) -> jiff::civil::DateTime {
+        let timestamp =
+            jiff::Timestamp::from_nanosecond(i128::from(self.0)).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        jiff::tz::Offset::UTC.to_datetime(timestamp)
+    }
+}
+
+impl Timespan {
+    /// A span of `ns` nanoseconds.
+    pub const fn from_ns(ns: i64) -> Self {
+        Self(ns)
+    }
+
+    /// A span of whole seconds; saturates.
+    pub const fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(NS_PER_SECOND))
+    }
+
+    /// Nanoseconds.
+    pub const fn ns(self) -> i64 {
+        self.0
+    }
+
+    /// Seconds as the REST API shows granularities.
+    #[expect(clippy::cast_precision_loss, reason = "spans beyond 2^53 ns keep 15 digits, as upstream's do")]
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+
+    /// Rendered as Python renders a timedelta: `[D day[s], ]H:MM:SS[.ffffff]`.
+    pub fn timedelta(self) -> String {
+        let micros = self.0.div_euclid(1000);
+        let (days, rest) = (micros.div_euclid(86_400_000_000), micros.rem_euclid(86_400_000_000));
+        let (seconds, fraction) = (rest / 1_000_000, rest % 1_000_000);
+        let mut text = match days {
+            0 => String::new(),
+            1 | -1 => format!("{days} day, "),
+            _ => format!("{days} days, "),
+        };
+        text.push_str(&format!("{}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60));
+        if fraction != 0 {
+            text.push_str(&format!(".{fraction:06}"));
+        }
+        text
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.isoformat())
+    }
+}
+
+impl fmt::Display for Timespan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.timedelta())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn renders_as_python() {
+        for (ns, expected) in [
+            (300 * NS_PER_SECOND, "0:05:00"),
+            (30 * 86_400 * NS_PER_SECOND, "30 days, 0:00:00"),
+            (86_400 * NS_PER_SECOND, "1 day, 0:00:00"),
+            (3_600_000_000, "0:00:03.600000"),
+            (3600 * NS_PER_SECOND, "1:00:00"),
+        ] {
+            assert_eq!(Timespan::from_ns(ns).timedelta(), expected);
+        }
+        assert_eq!(
+            Timestamp::from_ns(1_388_714_522 * NS_PER_SECOND).isoformat(),
+            "2014-01-03T02:02:02+00:00"
+        );
+        assert_eq!(Timestamp::from_ns(123_456_789).isoformat(), "1970-01-01T00:00:00.123456+00:00");
+    }
+
+    #[test]
+    fn floors_before_the_epoch_too() {
+        let width = Timespan::from_seconds(60);
+        assert_eq!(Timestamp::from_ns(-1).floor(width).ns(), -60 * NS_PER_SECOND);
+        assert_eq!(Timestamp::from_ns(61 * NS_PER_SECOND).floor(width).ns(), 60 * NS_PER_SECOND);
+    }
+}

@@ -1,0 +1,1 @@
+//! Test harness: real servers on free ports, temporary places, faults. A dev-dependency only.
