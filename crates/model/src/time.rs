@@ -1,8 +1,18 @@
 //! Points and spans of time in whole nanoseconds, with upstream's grammars and renderings.
 
+mod float;
+mod iso;
+mod parse;
+mod timespan;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+
+pub use float::parse_float;
+pub use iso::IsoReader;
+pub use parse::{TimeForm, TimeInput, TimestampError, parse_timestamp, parse_timestamps};
+pub use timespan::{TimespanError, offset_from_seconds, parse_offset, parse_timespan, timespan_from_seconds};
 
 /// Nanoseconds in a second.
 pub const NS_PER_SECOND: i64 = 1_000_000_000;
@@ -100,6 +110,13 @@ impl Timespan {
         }
         text
     }
+}
+
+/// `seconds` in nanoseconds, truncated; nothing where 64 bits do not hold them.
+#[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+fn whole_ns(seconds: f64) -> Option<i64> {
+    let ns = seconds * 1e9;
+    (ns.abs() < 9.223_372_036_854_775e18).then_some(ns as i64)
 }
 
 impl fmt::Display for Timestamp {
