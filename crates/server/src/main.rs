@@ -1,2 +1,7 @@
 //! The nephometer program: roles, configuration, wiring. The only crate that sees services and adapters.
-fn main() {}
+
+mod config;
+
+fn main() {
+    let _ = config::Config::load(config::Layers::default());
+}

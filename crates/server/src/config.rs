@@ -1,0 +1,64 @@
+//! The whole configuration: one TOML file whose every key is also `--set section.key=value` and the environment variable
+//! `NEPHOMETER__SECTION__KEY`. Each crate owns the settings of its own; this module composes them. Merging and checking
+//! are pure and report every problem at once; opening files and sockets comes later.
+
+mod check;
+mod layers;
+mod sections;
+mod suggest;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use check::parse_listen;
+pub(crate) use layers::Layers;
+use sections::{
+    AdminSection, IndexSection, MetricSection, PolicySection, SelfMonitoringSection, StorageSection,
+};
+pub(crate) use sections::{AuthMode, LogFormat, LogSection, MetricApiSection, StatsdSection};
+
+/// The documented default file; a test holds it to [`Config::default`].
+pub(crate) const DEFAULT_FILE: &str = include_str!("../../../doc/nephometer.toml");
+
+/// Every setting of the program.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Config {
+    pub(crate) storage: StorageSection,
+    pub(crate) index: IndexSection,
+    pub(crate) metric_api: MetricApiSection,
+    pub(crate) metric: MetricSection,
+    pub(crate) policy: PolicySection,
+    pub(crate) statsd: StatsdSection,
+    pub(crate) self_monitoring: SelfMonitoringSection,
+    pub(crate) admin: AdminSection,
+    pub(crate) log: LogSection,
+}
+
+/// One thing that is wrong with a configuration, as a sentence for the operator.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem(String);
+
+impl Problem {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Config {
+    /// Merges and checks: the one way to a configuration that the program runs with.
+    pub(crate) fn load(layers: Layers) -> Result<Self, Vec<Problem>> {
+        let config = layers.merge()?;
+        let problems = config.problems();
+        if problems.is_empty() { Ok(config) } else { Err(problems) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

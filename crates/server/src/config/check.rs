@@ -1,0 +1,120 @@
+//! What the types alone cannot say about a configuration: addresses, ranges, and combinations that would be unsafe.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{AuthMode, Config, Problem};
+
+impl Config {
+    /// Everything that is wrong with the merged configuration.
+    pub(super) fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        self.check_addresses(&mut problems);
+        self.check_identity(&mut problems);
+        self.check_ranges(&mut problems);
+        self.check_names(&mut problems);
+        problems
+    }
+
+    fn check_addresses(&self, problems: &mut Vec<Problem>) {
+        let mut check = |key: &str, text: &str| {
+            if let Err(reason) = parse_listen(text) {
+                problems.push(Problem::new(format!("{key}: {reason}")));
+            }
+        };
+        check("metric_api.listen", &self.metric_api.listen);
+        check("statsd.listen", &self.statsd.listen);
+        if !self.admin.listen.is_empty() {
+            check("admin.listen", &self.admin.listen);
+        }
+        let url = &self.index.url;
+        let schemes = ["postgresql://", "postgres://", "sqlite:///"];
+        if !url.is_empty() && !schemes.iter().any(|scheme| url.starts_with(scheme)) {
+            problems.push(Problem::new(format!(
+                "index.url: expected postgresql://…, sqlite:///path or nothing, found `{}`",
+                url.split("://").next().unwrap_or_default()
+            )));
+        }
+    }
+
+    fn check_identity(&self, problems: &mut Vec<Problem>) {
+        let api = &self.metric_api;
+        match api.auth_mode {
+            AuthMode::Keystone => problems.push(Problem::new(
+                "metric_api.auth_mode: keystone is reserved for a later version; use basic on loopback, or remoteuser \
+                 behind a front end that validates tokens",
+            )),
+            AuthMode::Basic if !api.allow_insecure_listen => {
+                if let Ok(address) = parse_listen(&api.listen)
+                    && !is_loopback(address.ip())
+                {
+                    problems.push(Problem::new(format!(
+                        "metric_api.listen: auth_mode=basic checks no password, so {address} would be open to everybody \
+                         who can reach it; listen on loopback, use another auth_mode, or set \
+                         metric_api.allow_insecure_listen=true"
+                    )));
+                }
+            }
+            AuthMode::Basic => {}
+            AuthMode::RemoteUser => {
+                if api.remote_user_header.parse::<http::HeaderName>().is_err() {
+                    problems.push(Problem::new(format!(
+                        "metric_api.remote_user_header: `{}` is no header name",
+                        api.remote_user_header
+                    )));
+                }
+            }
+        }
+    }
+
+    fn check_ranges(&self, problems: &mut Vec<Problem>) {
+        let api = &self.metric_api;
+        for (key, value) in [
+            ("metric_api.max_limit", api.max_limit),
+            ("metric_api.max_body_bytes", api.max_body_bytes as u64),
+            ("metric_api.max_connections", api.max_connections as u64),
+            ("self_monitoring.interval_seconds", self.self_monitoring.interval_seconds),
+        ] {
+            if value == 0 {
+                problems.push(Problem::new(format!("{key}: must be at least 1")));
+            }
+        }
+        for (key, seconds) in [
+            ("metric_api.request_timeout_seconds", api.request_timeout_seconds),
+            ("metric_api.header_read_timeout_seconds", api.header_read_timeout_seconds),
+            ("metric_api.body_read_timeout_seconds", api.body_read_timeout_seconds),
+            ("statsd.flush_delay_seconds", self.statsd.flush_delay_seconds),
+        ] {
+            if !(0.001..=86_400.0).contains(&seconds) {
+                problems.push(Problem::new(format!("{key}: must lie between 0.001 and 86400")));
+            }
+        }
+    }
+
+    fn check_names(&self, problems: &mut Vec<Problem>) {
+        if let Err(name) = self.metric.methods() {
+            problems.push(Problem::new(format!(
+                "metric.default_aggregation_methods: `{name}` is no aggregation method"
+            )));
+        }
+        let prefix = &self.metric_api.path_prefix;
+        if !prefix.is_empty() && (!prefix.starts_with('/') || prefix.ends_with('/')) {
+            problems.push(Problem::new("metric_api.path_prefix: must begin and must not end with a slash"));
+        }
+        if self.statsd.enabled && self.statsd.resource_id.is_empty() {
+            problems.push(Problem::new("statsd.resource_id: statsd needs the id of a resource"));
+        }
+    }
+}
+
+/// An address to listen on: `127.0.0.1:8041`, `[::1]:8041`, `localhost:8041`.
+pub(crate) fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let numeric = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}"),
+        None => text.to_owned(),
+    };
+    numeric.parse().map_err(|_| format!("expected address:port such as 127.0.0.1:8041, found `{text}`"))
+}
+
+fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}

@@ -1,0 +1,211 @@
+//! The sections of the configuration that no other crate owns. `doc/nephometer.toml` explains each key to operators and
+//! a test holds that file to these defaults. An empty text means "not set".
+
+use std::path::PathBuf;
+
+use nephometer_model::{AggregationMethod, MethodSet};
+use serde::{Deserialize, Serialize};
+
+/// Where data lives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StorageSection {
+    /// Directory of everything this process keeps on disk; one process at a time.
+    pub(crate) data_dir: PathBuf,
+}
+
+impl Default for StorageSection {
+    fn default() -> Self {
+        Self { data_dir: PathBuf::from("./nephometer-data") }
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum LogFormat {
+    /// One readable line an event.
+    Text,
+    /// One JSON object an event.
+    Json,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct LogSection {
+    /// A level, or directives such as `info,nephometer_engine=debug`.
+    pub(crate) level: String,
+    /// How lines look.
+    pub(crate) format: LogFormat,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+/// Where the index lives.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct IndexSection {
+    /// `postgresql://…`, `sqlite:///path`, or empty for SQLite inside the data directory.
+    pub(crate) url: String,
+}
+
+/// Who may do what.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct PolicySection {
+    /// An oslo.policy file (YAML or JSON) that overrides the defaults; empty for none.
+    pub(crate) file: String,
+}
+
+/// How the metric API recognises its callers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum AuthMode {
+    /// `Authorization: basic`, the password does not matter.
+    Basic,
+    /// A header set by a trusted front end.
+    RemoteUser,
+    /// Keystone tokens; reserved.
+    Keystone,
+}
+
+/// The metric API.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MetricApiSection {
+    /// Address and port.
+    pub(crate) listen: String,
+    /// How callers are recognised.
+    pub(crate) auth_mode: AuthMode,
+    /// The header that `remoteuser` believes.
+    pub(crate) remote_user_header: String,
+    /// Whether `basic` may listen beyond loopback.
+    pub(crate) allow_insecure_listen: bool,
+    /// Longest page of a list.
+    pub(crate) max_limit: u64,
+    /// Whether `Forwarded` and `X-Forwarded-*` are believed.
+    pub(crate) enable_proxy_headers_parsing: bool,
+    /// Origins that browsers may call from.
+    pub(crate) cors_allowed_origins: Vec<String>,
+    /// A path in front of all routes that is accepted too.
+    pub(crate) path_prefix: String,
+    /// Longest request body after decompression, in bytes.
+    pub(crate) max_body_bytes: usize,
+    /// Connections served at once; more wait.
+    pub(crate) max_connections: usize,
+    /// A request that takes longer is given up.
+    pub(crate) request_timeout_seconds: f64,
+    /// Request headers must be complete within this.
+    pub(crate) header_read_timeout_seconds: f64,
+    /// A pause in a request body may last so long.
+    pub(crate) body_read_timeout_seconds: f64,
+}
+
+impl Default for MetricApiSection {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8041".to_owned(),
+            auth_mode: AuthMode::Basic,
+            remote_user_header: "X-Remote-User".to_owned(),
+            allow_insecure_listen: false,
+            max_limit: 1000,
+            enable_proxy_headers_parsing: false,
+            cors_allowed_origins: Vec::new(),
+            path_prefix: String::new(),
+            max_body_bytes: 32 << 20,
+            max_connections: 4096,
+            request_timeout_seconds: 60.0,
+            header_read_timeout_seconds: 10.0,
+            body_read_timeout_seconds: 30.0,
+        }
+    }
+}
+
+/// The metric service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct MetricSection {
+    /// Whether an empty index receives upstream's policies and the rule `*`.
+    pub(crate) create_default_policies: bool,
+    /// Methods of a policy that names none.
+    pub(crate) default_aggregation_methods: Vec<String>,
+}
+
+impl MetricSection {
+    /// The default methods; errors with the first name that is none.
+    pub(crate) fn methods(&self) -> Result<MethodSet, String> {
+        let methods: Result<Vec<_>, _> = self
+            .default_aggregation_methods
+            .iter()
+            .map(|name| AggregationMethod::parse(name).ok_or_else(|| name.clone()))
+            .collect();
+        methods.map(MethodSet::new)
+    }
+}
+
+impl Default for MetricSection {
+    fn default() -> Self {
+        let methods = MethodSet::upstream_default();
+        Self {
+            create_default_policies: true,
+            default_aggregation_methods: methods.iter().map(|method| method.to_string()).collect(),
+        }
+    }
+}
+
+/// What the program tells about itself to operators.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct AdminSection {
+    /// Address and port of `/metrics` and `/status`; empty for none.
+    pub(crate) listen: String,
+}
+
+impl Default for AdminSection {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8049".to_owned() }
+    }
+}
+
+/// The host and this process as resources in their own store.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct SelfMonitoringSection {
+    /// Whether they are measured.
+    pub(crate) enabled: bool,
+    /// How often.
+    pub(crate) interval_seconds: u64,
+}
+
+impl Default for SelfMonitoringSection {
+    fn default() -> Self {
+        Self { enabled: true, interval_seconds: 5 }
+    }
+}
+
+/// The statsd listeners.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StatsdSection {
+    /// Whether UDP and TCP are listened to.
+    pub(crate) enabled: bool,
+    /// Address and port of both.
+    pub(crate) listen: String,
+    /// The resource that the metrics belong to.
+    pub(crate) resource_id: String,
+    /// Who makes the resource and the metrics; empty for nobody.
+    pub(crate) creator: String,
+    /// Policy of new metrics; empty for what the archive policy rules say.
+    pub(crate) archive_policy_name: String,
+    /// How long values are accumulated.
+    pub(crate) flush_delay_seconds: f64,
+}
+
+impl Default for StatsdSection {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            listen: "127.0.0.1:8125".to_owned(),
+            resource_id: "statsd".to_owned(),
+            creator: "admin".to_owned(),
+            archive_policy_name: String::new(),
+            flush_delay_seconds: 10.0,
+        }
+    }
+}
