@@ -2,3 +2,16 @@
 //!
 //! Pure functions over slices: this crate may not do I/O, may not read clocks, holds no state, knows no metrics,
 //! no policies' storage and no API.
+
+mod aggregate;
+mod buckets;
+pub mod codec;
+mod duplicates;
+mod grouping;
+mod order;
+mod points;
+
+pub use aggregate::{aggregate, aggregate_many, resample};
+pub use duplicates::{Duplicates, sort_and_deduplicate};
+pub use grouping::{Calendar, Group, Grouping};
+pub use points::Points;
