@@ -36,7 +36,8 @@ pub struct PartRow {
     pub max_ns: i64,
     /// Log position of the oldest write inside: later parts win over earlier ones at equal timestamps.
     pub min_position: u64,
-    /// Log position after the newest write inside.
+    /// Log position after the newest write inside or the newest delete carried out on it: tombstones at or after it
+    /// still apply.
     pub max_position: u64,
     /// Size of the file in bytes.
     pub bytes: u64,
@@ -44,6 +45,9 @@ pub struct PartRow {
     pub series: u64,
     /// Measures or aggregates inside.
     pub points: u64,
+    /// The time as of which retention was last applied to the content: its newest timestamp for a flush, the time
+    /// of merging otherwise.
+    pub as_of_ns: i64,
 }
 
 /// A span of a series, deleted at a log position: it hides what was written before.
