@@ -11,6 +11,7 @@ mod method;
 mod metric;
 mod policy;
 mod resource;
+mod suggest;
 pub mod time;
 
 pub use clock::{Clock, IdSource, ManualClock, SystemClock};
@@ -26,4 +27,5 @@ pub use policy::{ArchivePolicy, ArchivePolicyRule, PolicyError, PolicyItem, glob
 pub use resource::{
     Attribute, AttributeKind, AttributeValue, Attributes, Resource, ResourceType, ResourceTypeState, Revision,
 };
+pub use suggest::closest_name;
 pub use time::{Timespan, Timestamp};

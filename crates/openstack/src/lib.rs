@@ -1,1 +1,5 @@
-//! What speaks OpenStack: the rule language of oslo.policy. Knows no API routes and no storage.
+//! What speaks OpenStack: policy rules in oslo.policy's language.
+//!
+//! An adapter: it implements contracts of `drivers` and knows no service.
+
+pub mod policy;

@@ -5,7 +5,6 @@
 mod check;
 mod layers;
 mod sections;
-mod suggest;
 
 use std::fmt;
 

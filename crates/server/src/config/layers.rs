@@ -3,10 +3,10 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use nephometer_model::closest_name;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::suggest::closest;
 use super::{Config, Problem};
 
 /// Prefix of environment variables that set keys: `NEPHOMETER__SECTION__KEY`.
@@ -174,7 +174,7 @@ fn set(table: &mut Table, key: &str, value: Value) {
 fn unknown(key: &str, source: &Source, known: &[String]) -> Problem {
     let last = key.rsplit('.').next().unwrap_or(key);
     let elsewhere = || known.iter().map(String::as_str).find(|k| k.rsplit('.').next() == Some(last));
-    let hint = closest(key, known.iter().map(String::as_str)).or_else(elsewhere);
+    let hint = closest_name(key, known.iter().map(String::as_str)).or_else(elsewhere);
     let hint = hint.map_or_else(String::new, |name| format!("; did you mean {name}?"));
     Problem::new(format!("{key} ({source}): no such key{hint}"))
 }

@@ -1,7 +1,7 @@
 //! The closest known name to one that is not known, for error messages.
 
 /// The candidate closest to `wrong`, if one is close enough to be a likely slip of the fingers.
-pub(crate) fn closest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn closest_name<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let allowed = (wrong.chars().count() / 3).max(2);
     candidates
         .into_iter()
@@ -34,9 +34,9 @@ mod tests {
     #[test]
     fn finds_slips_and_nothing_else() {
         let known = ["metric_api.listen", "metric_api.max_limit", "storage.data_dir"];
-        assert_eq!(closest("metric_api.listne", known), Some("metric_api.listen"));
-        assert_eq!(closest("metric.max_limit", known), Some("metric_api.max_limit"));
-        assert_eq!(closest("alarm.evaluation", known), None);
+        assert_eq!(closest_name("metric_api.listne", known), Some("metric_api.listen"));
+        assert_eq!(closest_name("metric.max_limit", known), Some("metric_api.max_limit"));
+        assert_eq!(closest_name("alarm.evaluation", known), None);
         assert_eq!(distance("kitten", "sitting"), 3);
         assert_eq!(distance("", "é"), 1);
     }
