@@ -1,0 +1,55 @@
+//! The service that dialects and listeners call: one method per thing that a client can ask for, in one file per noun.
+
+use std::sync::Arc;
+
+use nephometer_drivers::{Indexer, MeasureStore};
+use nephometer_model::{Clock, IdSource, MethodSet};
+
+use crate::MetricError;
+
+/// What an operator decides about the service.
+#[derive(Debug, Clone)]
+pub struct MetricSettings {
+    /// Methods of policies that name none, or only `+m`/`-m`.
+    pub default_methods: MethodSet,
+}
+
+impl Default for MetricSettings {
+    fn default() -> Self {
+        Self { default_methods: MethodSet::upstream_default() }
+    }
+}
+
+/// The metric service. Cheap to share behind an `Arc`.
+pub struct MetricService {
+    pub(crate) indexer: Arc<dyn Indexer>,
+    pub(crate) store: Arc<dyn MeasureStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdSource>,
+    pub(crate) settings: MetricSettings,
+}
+
+impl MetricService {
+    /// A service over these parts. Call [`MetricService::load_policies`] before the first request.
+    pub fn new(
+        indexer: Arc<dyn Indexer>,
+        store: Arc<dyn MeasureStore>,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdSource>,
+        settings: MetricSettings,
+    ) -> Self {
+        Self { indexer, store, clock, ids, settings }
+    }
+
+    /// The clock that requests are measured and dated by.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Tells the store how all policies look now: at start, and after each change of one.
+    pub async fn load_policies(&self) -> Result<(), MetricError> {
+        let policies = self.indexer.archive_policies().await?;
+        self.store.set_policies(&policies);
+        Ok(())
+    }
+}
