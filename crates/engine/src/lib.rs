@@ -2,3 +2,5 @@
 //! metrics.
 
 pub mod io;
+pub mod part;
+pub mod wal;

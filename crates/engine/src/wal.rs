@@ -1,0 +1,35 @@
+//! The write-ahead log: segments `wal-<first position>.log` of checksummed records.
+//!
+//! Each record has a position, counted up by one from 1 over the whole log. After a crash the log ends with the last
+//! good record (a torn tail was never acknowledged); damage before a good record costs the records that it hit, is
+//! reported, and everything behind it is replayed. `FORMAT.md` describes each byte.
+
+mod payload;
+mod reader;
+mod segment;
+mod writer;
+
+use nephometer_drivers::WriteBatch;
+use nephometer_model::SeriesKey;
+
+pub use payload::EncodedRecord;
+pub use reader::{LogDamage, Replayed, replay};
+pub use writer::WalWriter;
+
+/// What the log remembers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Record {
+    /// Measures of one request.
+    Write(WriteBatch),
+    /// Measures of `key` in `[start_ns, stop_ns)` are deleted.
+    DeleteSpan {
+        /// Whose measures.
+        key: SeriesKey,
+        /// First timestamp deleted, in nanoseconds.
+        start_ns: i64,
+        /// End of the span, exclusive.
+        stop_ns: i64,
+    },
+    /// The index has forgotten these series.
+    DeleteSeries(Vec<SeriesKey>),
+}
