@@ -1,0 +1,116 @@
+"""The differential proof: random worlds on a fresh server, every answer compared with upstream's own code.
+
+    differential/run.py [--server CMD | --peer] [--seed N] [--cases N] [--families N] [--members N]
+
+At least `--cases` queries are asked (5,000 by default), the same for the same seed. A part of them is asked again after
+the server was stopped and started on the same data. With `--peer` real Gnocchi is asked instead, every metric written in
+one request, which proves the reference itself. Ends with 'N passed, N failed'.
+"""
+
+import argparse
+import pathlib
+import random
+import sys
+import time
+from collections import Counter
+from typing import Any, Callable
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from differential import loading, world  # noqa: E402
+from differential.queries import Asker, Query, Resource  # noqa: E402
+from differential.reference import Metric, Undefined  # noqa: E402
+from harness import outcome, server as live  # noqa: E402
+from harness.api import Api  # noqa: E402
+
+ASKED_AGAIN = 1000
+
+
+def prepare(api: Api, rng: random.Random, args: argparse.Namespace) -> Asker:
+    """Makes and writes a world; returns what asks about it."""
+    made = world.random_world(rng, args.families, args.members, single=args.peer)
+    loading.create(api, made, rng)
+    began = time.monotonic()
+    sent = loading.write(api, made, rng)
+    points = sum(len(request) for series in made for request in series.requests)
+    print(f"{len(made)} metrics, {points} measures in {sent} requests, {time.monotonic() - began:.1f} s", flush=True)
+    metrics = [Metric(series) for series in made]
+    resources = []
+    for original in sorted({series.resource for series in made if series.resource}):
+        found = api.want(200, "GET", f"/v1/resource/generic/{original}")
+        resources.append(Resource(original, found, [m for m in metrics if m.series.resource == original]))
+    return Asker(metrics, resources, splits=args.peer)
+
+
+def drawn(asker: Asker, rng: random.Random, cases: int) -> list[Query]:
+    """At least `cases` queries: every metric by every method, then random ones of every kind."""
+    queries = asker.every_method()
+    kinds: list[Callable[[random.Random], Query]] = [asker.random_measures] * 5 + [asker.random_aggregates] * 4 + [
+        asker.random_legacy] * 2 + [asker.random_resources] * 2
+    while len(queries) < cases:
+        try:
+            queries.append(rng.choice(kinds)(rng))
+        except Undefined:
+            continue
+    return queries
+
+
+def ask(api: Api, queries: list[Query], tally: outcome.Outcome, when: str, peer: bool) -> None:
+    """Asks and weighs. Upstream cannot print the integers that counting, or summing truth
+    values, gives: on it those queries are left out."""
+    wrong: Counter[str] = Counter()
+    crashed = 0
+    for query in queries:
+        status, answer = api.call(query.method, query.path, query.params, query.body)
+        if peer and status == 500 and any(word in str((query.params, query.body)) for word in ("count", "sum")):
+            crashed += 1
+            continue
+        verdict = query.verdict(status, answer)
+        name = f"{query.kind} {when}"
+        if not tally.check(name, verdict is None, f"{verdict}\n      {query.method} {query.path} {query.params} {shorter(query.body)}"):
+            wrong[query.kind] += 1
+    print(f"{when}: {len(queries)} queries {dict(Counter(q.kind for q in queries))}, wrong {dict(wrong)}"
+          + (f", {crashed} that upstream cannot print" if peer else ""), flush=True)
+
+
+def shorter(body: Any) -> str:
+    """A request body, cut to what a line bears."""
+    return "" if body is None else str(body)[:700]
+
+
+def settle_peer(api: Api) -> None:
+    """Waits until upstream has processed everything that was written."""
+    while api.want(200, "GET", "/v1/status")["storage"]["summary"]["measures"]:
+        time.sleep(0.2)
+
+
+def main() -> int:
+    """One run."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--server", default=live.OURS)
+    parser.add_argument("--peer", action="store_true")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--cases", type=int, default=5000)
+    parser.add_argument("--families", type=int, default=16)
+    parser.add_argument("--members", type=int, default=5)
+    args = parser.parse_args()
+    rng, tally = random.Random(args.seed), outcome.Outcome()
+    print(f"seed {args.seed}", flush=True)
+    with live.Server(live.PEER if args.peer else args.server, environment={"MAX_LIMIT": "1000"}) as server:
+        api = Api(server.port)
+        asker = prepare(api, rng, args)
+        queries = drawn(asker, rng, args.cases)
+        if args.peer:
+            settle_peer(api)
+        ask(api, queries, tally, "at once", args.peer)
+        if not args.peer:
+            api.close()
+            server.stop()
+            print(f"started again in {server.start():.2f} s", flush=True)
+            ask(api, rng.sample(queries, min(ASKED_AGAIN, len(queries))), tally, "after a restart", args.peer)
+        api.close()
+    return tally.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
