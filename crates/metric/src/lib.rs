@@ -2,12 +2,15 @@
 
 mod access;
 mod error;
+mod invalid;
 mod policies;
+pub mod query;
 mod rules;
 mod service;
 
 pub use access::{Access, split_creator};
 pub use error::MetricError;
+pub use invalid::{InvalidInput, Step};
 pub use policies::{ArchivePolicyPatch, NewArchivePolicy, PolicyItemSpec};
 pub use rules::choose_policy;
 pub use service::{MetricService, MetricSettings};
