@@ -8,10 +8,17 @@ mod buckets;
 pub mod codec;
 mod duplicates;
 mod grouping;
+pub mod matrix;
+mod operators;
 mod order;
 mod points;
+mod predicate;
+mod window;
 
 pub use aggregate::{aggregate, aggregate_many, resample};
 pub use duplicates::{Duplicates, sort_and_deduplicate};
 pub use grouping::{Calendar, Group, Grouping};
+pub use operators::{BinaryOp, UnaryOp};
 pub use points::Points;
+pub use predicate::ValueExpression;
+pub use window::WindowedSum;

@@ -39,7 +39,7 @@ impl Rank {
     }
 
     /// Without sorting more than it must.
-    fn of_unsorted(self, keys: &mut [i64]) -> f64 {
+    pub(crate) fn of_unsorted(self, keys: &mut [i64]) -> f64 {
         let (low, high, rank) = self.place(keys.len());
         let (low_key, high_key) = if low == high {
             let key = *keys.select_nth_unstable(low).1;
