@@ -2,6 +2,7 @@
 
 mod access;
 mod error;
+pub mod ingest;
 mod invalid;
 mod policies;
 pub mod query;
