@@ -1,6 +1,8 @@
 //! Who asks and whether they may: authentication and policy decisions behind two contracts, and the two ways of
 //! signing in that need no other service.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use base64::Engine as _;
 use http::{HeaderMap, header};
@@ -31,6 +33,13 @@ pub trait Authenticator: Send + Sync {
 pub trait PolicyEnforcer: Send + Sync {
     /// Whether `identity` may do what `rule` guards to `target`; an unknown rule refuses.
     fn allows(&self, rule: &str, target: &PolicyTarget, identity: &Identity) -> bool;
+
+    /// The attributes of targets that a decision by `rule` can depend on, so that callers need not gather others and
+    /// may decide alike for targets that share them; nothing where that is not known.
+    fn attributes(&self, rule: &str) -> Option<BTreeSet<String>> {
+        let _ = rule;
+        None
+    }
 }
 
 /// Identity of a user known by name only, as upstream's basic and remoteuser modes have it: `admin` is the

@@ -125,13 +125,7 @@ impl RuleSet {
     }
 
     fn references(&self, rule: &str) -> BTreeSet<&str> {
-        let mut found = BTreeSet::new();
-        if let Some(check) = self.rules.get(rule) {
-            check.visit_references(&mut |name| {
-                found.insert(name);
-            });
-        }
-        found
+        self.rules.get(rule).map(Check::references).unwrap_or_default()
     }
 
     fn reference_errors(&self) -> Vec<PolicyFileError> {
@@ -209,6 +203,20 @@ impl PolicyEnforcer for RuleSet {
         check.is_some_and(|check| {
             check.holds(target, identity, &|reference| self.allows(reference, target, identity))
         })
+    }
+
+    fn attributes(&self, rule: &str) -> Option<BTreeSet<String>> {
+        let Some(check) = self.rules.get(rule).or_else(|| self.rules.get(FALLBACK_RULE)) else {
+            return Some(BTreeSet::new());
+        };
+        let mut found = BTreeSet::new();
+        check.visit_attributes(&mut |name| {
+            found.insert(name.to_owned());
+        });
+        for reference in check.references() {
+            found.extend(self.attributes(reference)?);
+        }
+        Some(found)
     }
 }
 

@@ -1,5 +1,7 @@
 //! The tree of a parsed rule and how it decides.
 
+use std::collections::BTreeSet;
+
 use nephometer_model::{Identity, PolicyTarget};
 
 /// A condition on the caller and the target.
@@ -86,6 +88,39 @@ impl Check {
                 }
             }
             _ => {}
+        }
+    }
+}
+
+impl Check {
+    /// The rules that this one refers to.
+    pub(super) fn references(&self) -> BTreeSet<&str> {
+        let mut found = BTreeSet::new();
+        self.visit_references(&mut |name| {
+            found.insert(name);
+        });
+        found
+    }
+
+    /// Calls `visit` with the name of each attribute of the target that this rule by itself compares.
+    pub(super) fn visit_attributes(&self, visit: &mut impl FnMut(&str)) {
+        match self {
+            Self::Role(template)
+            | Self::Caller { equals: template, .. }
+            | Self::Literal { equals: template, .. } => {
+                for piece in &template.0 {
+                    if let Piece::Target(name) = piece {
+                        visit(name);
+                    }
+                }
+            }
+            Self::Not(check) => check.visit_attributes(visit),
+            Self::And(checks) | Self::Or(checks) => {
+                for check in checks {
+                    check.visit_attributes(visit);
+                }
+            }
+            Self::Always | Self::Never | Self::Rule(_) => {}
         }
     }
 }

@@ -139,6 +139,16 @@ fn long_chains_are_refused() {
     assert!(matches!(errors[0], PolicyFileError::TooDeep(_)));
 }
 
+#[test]
+fn rules_tell_what_they_look_at() {
+    use nephometer_drivers::PolicyEnforcer as _;
+    let (rules, _) = loaded("\"get status\": \"not rule:creator and 'x':%(resource.user_id)s\"");
+    let attributes = |rule: &str| rules.attributes(rule).unwrap().into_iter().collect::<Vec<_>>();
+    assert_eq!(attributes("post measures"), ["created_by_project_id", "creator"]);
+    assert_eq!(attributes("get status"), ["created_by_project_id", "creator", "resource.user_id"]);
+    assert!(attributes("create metric").is_empty());
+}
+
 proptest::proptest! {
     #[test]
     fn reading_a_file_never_panics(text in "\\PC{0,120}") {
