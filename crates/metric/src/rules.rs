@@ -29,6 +29,11 @@ impl MetricService {
         chosen.ok_or_else(|| MetricError::NoRuleMatches(name.map(str::to_owned)))
     }
 
+    /// Refuses unless the caller may make rules at all.
+    pub fn require_create_archive_policy_rule(&self, access: &Access<'_>) -> Result<(), MetricError> {
+        access.require("create archive policy rule", &PolicyTarget::new())
+    }
+
     /// Makes a rule; its policy must exist.
     pub async fn create_archive_policy_rule(
         &self,

@@ -1,0 +1,75 @@
+//! Gnocchi's REST API v1: paths, statuses, headers and texts as its clients expect them, over the metric service.
+//!
+//! A noun's file holds its routes, its handlers of about ten lines and its wire forms. What happens around a handler
+//! (routing, negotiation, identity, body, rendering of errors) is in `front` and `call`.
+
+mod archive_policy;
+mod archive_policy_rule;
+mod call;
+mod decode;
+mod error;
+mod front;
+mod openapi;
+mod paging;
+mod render;
+mod route;
+mod values;
+mod versions;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nephometer_drivers::{Authenticator, PolicyEnforcer};
+use nephometer_metric::MetricService;
+
+pub use route::{Produces, Route, routes};
+
+use crate::http::body::BodyLimits;
+use crate::http::cors::Cors;
+
+/// What an operator decides about the API.
+#[derive(Debug, Clone)]
+pub struct GnocchiSettings {
+    /// Largest and usual size of a page.
+    pub max_limit: u64,
+    /// Bounds on request bodies.
+    pub body: BodyLimits,
+    /// Longest time that a request may take once its body is there.
+    pub request_timeout: Duration,
+    /// Path under which the service is also found, such as `/gnocchi`; empty for none.
+    pub path_prefix: String,
+    /// Whether `Forwarded` and `X-Forwarded-*` count.
+    pub trust_proxy_headers: bool,
+    /// Which web pages of other origins may use the API.
+    pub cors: Cors,
+}
+
+impl Default for GnocchiSettings {
+    fn default() -> Self {
+        Self {
+            max_limit: 1000,
+            body: BodyLimits { max_bytes: 32 * 1024 * 1024, timeout: Duration::from_secs(60) },
+            request_timeout: Duration::from_secs(120),
+            path_prefix: String::new(),
+            trust_proxy_headers: false,
+            cors: Cors::default(),
+        }
+    }
+}
+
+/// What handlers work with.
+pub struct GnocchiState {
+    /// The service behind the API.
+    pub service: Arc<MetricService>,
+    /// Recognises who asks.
+    pub authenticator: Arc<dyn Authenticator>,
+    /// Decides by named rules.
+    pub enforcer: Arc<dyn PolicyEnforcer>,
+    /// What the operator decided.
+    pub settings: GnocchiSettings,
+}
+
+/// The whole API, its root document and `/healthcheck` included, ready to be served.
+pub fn router(state: GnocchiState) -> axum::Router {
+    front::router(Arc::new(state))
+}

@@ -1,0 +1,79 @@
+//! One request as a handler sees it.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use nephometer_metric::{Access, MetricService};
+use nephometer_model::Identity;
+use serde_json::Value;
+
+use super::GnocchiState;
+use super::decode;
+use super::error::ApiError;
+use crate::http::accept::Accept;
+use crate::http::address::BaseUrl;
+use crate::http::query::Query;
+use crate::schema::Schema;
+
+/// One request: who asks, for what, with which body.
+pub(super) struct Call {
+    pub(super) state: Arc<GnocchiState>,
+    /// Who asks; anonymous on public routes.
+    pub(super) identity: Identity,
+    pub(super) accept: Accept,
+    pub(super) headers: HeaderMap,
+    /// Root of absolute URLs in the answer.
+    pub(super) base: BaseUrl,
+    /// Path below the root, normalised, still percent-encoded.
+    pub(super) path: String,
+    /// Parameters of the path by name, decoded.
+    pub(super) params: Vec<(String, String)>,
+    pub(super) query: Query,
+    pub(super) body: Bytes,
+}
+
+impl Call {
+    /// The service.
+    pub(super) fn service(&self) -> &MetricService {
+        &self.state.service
+    }
+
+    /// The caller and the rules it is judged by.
+    pub(super) fn access(&self) -> Access<'_> {
+        Access::new(&self.identity, &*self.state.enforcer)
+    }
+
+    /// A parameter of the path.
+    pub(super) fn param(&self, name: &str) -> &str {
+        let found = self.params.iter().find(|(known, _)| known == name);
+        found.map(|(_, value)| value.as_str()).unwrap_or_default()
+    }
+
+    /// The body as JSON; 415 and 400 as upstream.
+    pub(super) fn json(&self) -> Result<Value, ApiError> {
+        decode::require_media_type(&self.headers, decode::JSON)?;
+        decode::decode(&self.body)
+    }
+
+    /// The body as JSON that keeps to `schema`, converted by it.
+    pub(super) fn checked(&self, schema: &Schema) -> Result<Value, ApiError> {
+        Ok(schema.check(self.json()?)?)
+    }
+
+    /// A boolean of the query string; 400 in upstream's words where it is none.
+    pub(super) fn flag(&self, name: &str, default: bool) -> Result<bool, ApiError> {
+        let Some(text) = self.query.single(name)? else { return Ok(default) };
+        match text.trim().to_ascii_lowercase().as_str() {
+            "1" | "t" | "true" | "on" | "y" | "yes" => Ok(true),
+            "0" | "f" | "false" | "off" | "n" | "no" => Ok(false),
+            _ => Err(ApiError::new(
+                StatusCode::BAD_REQUEST,
+                format!(
+                    "Unable to parse `{name}': Unrecognized value '{text}', acceptable values are: '0', '1', 'f', \
+                     'false', 'n', 'no', 'off', 'on', 't', 'true', 'y', 'yes'"
+                ),
+            )),
+        }
+    }
+}

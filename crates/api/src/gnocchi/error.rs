@@ -1,0 +1,181 @@
+//! How refusals of the service, of the checks of bodies and of the machinery become statuses and details.
+
+use http::StatusCode;
+use http::header::{self, HeaderName, HeaderValue};
+use nephometer_drivers::{AuthError, IndexError, StoreError};
+use nephometer_metric::MetricError;
+use serde_json::{Value, json};
+
+use crate::http::body::BodyError;
+use crate::http::query::Repeated;
+use crate::schema::Invalid;
+
+/// Seconds after which a client may try again where nothing better is known.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// An answer that is not a success.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct ApiError {
+    pub(super) status: StatusCode,
+    /// Upstream's `description`: text or object; empty text where there is nothing to say, null where no handler ran.
+    pub(super) detail: Value,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+impl ApiError {
+    /// An error with a text or an object as detail.
+    pub(super) fn new(status: StatusCode, detail: impl Into<Value>) -> Self {
+        Self { status, detail: detail.into(), headers: Vec::new() }
+    }
+
+    /// 400.
+    pub(super) fn bad_request(detail: impl Into<Value>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 404.
+    pub(super) fn not_found(detail: impl Into<Value>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// 400 for a query parameter.
+    pub(super) fn argument(parameter: &str, reason: &str) -> Self {
+        Self::bad_request(json!({"cause": "Argument value error", "detail": parameter, "reason": reason}))
+    }
+
+    /// 415.
+    pub(super) fn media_type() -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "")
+    }
+
+    /// 500; the reason goes to the log and not to the client.
+    pub(super) fn internal(reason: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%reason, "a request failed");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "")
+    }
+
+    /// 503 with the time to wait.
+    pub(super) fn unavailable(detail: impl Into<Value>, retry_after_seconds: u32) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+            .with_header(header::RETRY_AFTER, HeaderValue::from(retry_after_seconds))
+    }
+
+    pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+impl From<Invalid> for ApiError {
+    fn from(invalid: Invalid) -> Self {
+        Self::bad_request(invalid.detail())
+    }
+}
+
+impl From<Repeated> for ApiError {
+    fn from(Repeated(parameter): Repeated) -> Self {
+        Self::argument(&parameter, "Must be given once")
+    }
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        let status = match &error {
+            BodyError::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::Timeout => StatusCode::REQUEST_TIMEOUT,
+            BodyError::Encoding(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            BodyError::Broken(_) => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<AuthError> for ApiError {
+    fn from(error: AuthError) -> Self {
+        match error {
+            AuthError::Unauthenticated { challenge } => {
+                let refused = Self::new(StatusCode::UNAUTHORIZED, "");
+                match challenge.and_then(|text| HeaderValue::from_str(&text).ok()) {
+                    Some(challenge) => refused.with_header(header::WWW_AUTHENTICATE, challenge),
+                    None => refused,
+                }
+            }
+            AuthError::Unavailable(reason) => {
+                tracing::warn!(%reason, "identities cannot be checked");
+                Self::unavailable("", RETRY_AFTER_SECONDS)
+            }
+        }
+    }
+}
+
+impl From<IndexError> for ApiError {
+    fn from(error: IndexError) -> Self {
+        use IndexError::{
+            ArchivePolicyAlreadyExists, ArchivePolicyRuleAlreadyExists, Changed, Internal,
+            NamedMetricAlreadyExists, NoSuchArchivePolicy, NoSuchArchivePolicyRule, NoSuchMetric,
+            NoSuchResource, NoSuchResourceType, ResourceAlreadyExists, ResourceTypeAlreadyExists,
+            Unavailable,
+        };
+        let status = match &error {
+            NoSuchMetric(_)
+            | NoSuchResource(_)
+            | NoSuchResourceType(_)
+            | NoSuchArchivePolicy(_)
+            | NoSuchArchivePolicyRule(_) => StatusCode::NOT_FOUND,
+            ArchivePolicyAlreadyExists(_)
+            | ArchivePolicyRuleAlreadyExists(_)
+            | ResourceAlreadyExists(_)
+            | ResourceTypeAlreadyExists(_)
+            | NamedMetricAlreadyExists(_) => StatusCode::CONFLICT,
+            Changed => return Self::new(StatusCode::PRECONDITION_FAILED, ""),
+            Unavailable(_) => return Self::unavailable(error.to_string(), RETRY_AFTER_SECONDS),
+            Internal(_) => return Self::internal(&error),
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match &error {
+            StoreError::Busy { retry_after_seconds, .. } => {
+                Self::unavailable(error.to_string(), *retry_after_seconds)
+            }
+            StoreError::Closed(_) => Self::unavailable(error.to_string(), RETRY_AFTER_SECONDS),
+            StoreError::Io(_) => Self::internal(&error),
+        }
+    }
+}
+
+impl From<MetricError> for ApiError {
+    fn from(error: MetricError) -> Self {
+        let text = error.to_string();
+        match error {
+            MetricError::Index(error) => error.into(),
+            MetricError::Store(error) => error.into(),
+            MetricError::Forbidden(_) => Self::new(StatusCode::FORBIDDEN, text),
+            MetricError::NoSuchMetric(_) | MetricError::NoSuchResource(_) => Self::not_found(text),
+            MetricError::RulePolicy(name) => {
+                Self::bad_request(json!({"cause": "Archive policy does not exist", "detail": name}))
+            }
+            MetricError::NamedMetricTaken(name) => {
+                Self::bad_request(json!({"cause": "Named metric already exists", "detail": name}))
+            }
+            MetricError::MetricNeedsName => {
+                Self::bad_request(json!({"cause": "Attribute value error", "detail": "name", "reason": text}))
+            }
+            MetricError::UnknownMethod { .. }
+            | MetricError::Reference(_)
+            | MetricError::Policy(_)
+            | MetricError::PolicyChange { .. }
+            | MetricError::RuleChange { .. }
+            | MetricError::NoRuleMatches(_)
+            | MetricError::SlashInMetricName
+            | MetricError::EndBeforeStart
+            | MetricError::ResourceType(_)
+            | MetricError::ResourceTypeChange(_)
+            | MetricError::EmptyDeleteFilter => Self::bad_request(text),
+        }
+    }
+}

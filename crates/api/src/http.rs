@@ -1,0 +1,9 @@
+//! What every HTTP dialect shares: content negotiation, bodies within limits, addresses behind proxies, CORS, and the
+//! server that accepts connections.
+
+pub mod accept;
+pub mod address;
+pub mod body;
+pub mod cors;
+pub mod query;
+pub mod server;
