@@ -19,6 +19,8 @@ from gnocchi.utils import parallel_map
 # (timestamp in ns, granularity in seconds or a calendar letter, value)
 Row = tuple[int, float | str, float]
 parallel_map.MAX_WORKERS = 1
+# NaN and infinities go in on purpose.
+numpy.seterr(all="ignore")
 
 
 class Undefined(Exception):
@@ -133,7 +135,7 @@ def cross(storage: Storage, references: list[processor.MetricReference], operati
     if fill is None and needed_overlap is None:
         fill = "dropna"
     chosen = None if granularity is None else [span(granularity)]
-    with warnings.catch_warnings(), numpy.errstate(all="ignore"):
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             found = processor.get_measures(storage, references, operations, moment(start), moment(stop), chosen, needed_overlap, fill)

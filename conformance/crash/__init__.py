@@ -1,0 +1,1 @@
+"""What survives: kill -9 under load, a full disk, flipped bits."""
