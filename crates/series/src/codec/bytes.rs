@@ -136,6 +136,8 @@ mod tests {
     #[test]
     fn overlong_varints_are_refused() {
         assert!(ByteReader::new(&[0xff; 9]).varint().is_err());
-        assert!(ByteReader::new(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]).varint().is_err());
+        assert!(
+            ByteReader::new(&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 2]).varint().is_err()
+        );
     }
 }

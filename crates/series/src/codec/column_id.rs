@@ -70,7 +70,8 @@ mod tests {
 
     #[test]
     fn all_methods_have_stable_unique_codes() {
-        let mut codes: Vec<_> = AggregationMethod::all().map(|method| ColumnId::from(method).code()).collect();
+        let mut codes: Vec<_> =
+            AggregationMethod::all().map(|method| ColumnId::from(method).code()).collect();
         for (method, code) in AggregationMethod::all().zip(&codes) {
             assert_eq!(ColumnId::from_code(*code).map(ColumnId::method), Some(method));
         }
