@@ -13,6 +13,7 @@ from harness.api import Api
 
 SIZE_MIB = 96
 RECOVERY_SECONDS = 30.0
+RESERVE_BYTES = 8 * 1024 * 1024
 
 
 class SmallDisk:
@@ -88,8 +89,16 @@ def until(sender: Sender, wanted: int, seconds: float, pause: float = 0.0) -> bo
 
 
 def run(command: str, tally: outcome.Outcome) -> None:
+    """Twice: where the reserve of free space stops writes, and where there is none and the disk itself does."""
+    for reserve in (RESERVE_BYTES, 0):
+        print(f"reserve of {reserve} bytes", flush=True)
+        story(command, reserve, tally)
+
+
+def story(command: str, reserve: int, tally: outcome.Outcome) -> None:
     """The whole story, on a small disk of its own."""
-    with SmallDisk() as disk, live.Server(command, data=os.path.join(disk, "data"), environment={"MAX_LIMIT": "1000"}) as server:
+    settings = {**live.BUSY_ENGINE, "MAX_LIMIT": "1000", "NEPHOMETER__ENGINE__MIN_FREE_DISK_BYTES": str(reserve)}
+    with SmallDisk() as disk, live.Server(command, data=os.path.join(disk, "data"), environment=settings) as server:
         api = Api(server.port)
         api.want(201, "POST", "/v1/archive_policy", body={
             "name": "long", "aggregation_methods": ["count", "sum"],

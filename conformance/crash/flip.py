@@ -26,7 +26,7 @@ def program() -> str:
 
 def part_files(data: str) -> list[str]:
     """The files of immutable parts under a data directory."""
-    return sorted(path for path in glob.glob(f"{data}/**/*.part", recursive=True) if os.path.getsize(path) > 0)
+    return sorted(path for path in glob.glob(f"{data}/**/parts/*.raw", recursive=True) if os.path.getsize(path) > 0)
 
 
 def flip_bits(path: str, rng: random.Random) -> None:
@@ -45,7 +45,7 @@ def run(command: str, seed: int, tally: outcome.Outcome) -> None:
     """Writes, stops, flips, starts, reads."""
     rng = random.Random(seed)
     admin = f"127.0.0.1:{free_port()}"
-    with live.Server(command, environment={"MAX_LIMIT": "1000", "ADMIN_LISTEN": admin}) as server:
+    with live.Server(command, environment={**live.BUSY_ENGINE, "MAX_LIMIT": "1000", "ADMIN_LISTEN": admin}) as server:
         api = Api(server.port)
         api.want(201, "POST", "/v1/archive_policy", body={
             "name": "long", "aggregation_methods": ["count", "sum"],

@@ -11,6 +11,8 @@ from harness.api import Api
 
 WRITERS = 4
 START_SECONDS = 3.0
+# Short partitions, so that a run's data lies in many parts.
+SETTINGS = {"MAX_LIMIT": "1000", "NEPHOMETER__ENGINE__PARTITION_SECONDS": "3600", **live.BUSY_ENGINE}
 # The first keeps every second for the whole run; the second soon has only its coarse slots.
 POLICIES = {
     "long": [{"granularity": 1, "points": ledgers.FINE_POINTS}, {"granularity": 60, "points": 100_000}],
@@ -33,8 +35,11 @@ def is_long(metric: int) -> bool:
     return sorted(POLICIES)[metric % len(POLICIES)] == "long"
 
 
-def answered(server: live.Server) -> float:
-    """Starts the server; seconds until a reading of the API is answered."""
+def answered(server: live.Server, busy: bool) -> float:
+    """Starts the server, by turns with its own settings and with an engine that flushes and merges all the time; seconds
+    until a reading of the API is answered."""
+    others = {name: text for name, text in server.environment.items() if name not in live.BUSY_ENGINE}
+    server.environment = {**others, **(live.BUSY_ENGINE if busy else {})}
     began = time.monotonic()
     server.start()
     api = Api(server.port)
@@ -68,13 +73,13 @@ def round_of(server: live.Server, ids: list[list[str]], books: list[ledgers.Ledg
     if not writers.join():
         raise RuntimeError("writers did not notice that the server is gone")
     acknowledged = sum(book.update() for book in books)
-    return acknowledged, answered(server)
+    return acknowledged, answered(server, busy=rng.random() < 0.7)
 
 
 def run(command: str, rounds: int, seed: int, tally: outcome.Outcome) -> None:
     """All rounds, and a last check of everything."""
     rng = random.Random(seed)
-    with live.Server(command, environment={"MAX_LIMIT": "1000"}) as server:
+    with live.Server(command, environment=SETTINGS) as server:
         ids = make_metrics(Api(server.port))
         books = [ledgers.Ledger(os.path.join(server.root, f"ledger-{writer}")) for writer in range(WRITERS)]
         slowest, total = 0.0, 0

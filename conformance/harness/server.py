@@ -16,6 +16,15 @@ HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OURS = f"{HERE}/serve-metric {{port}} {{dir}}"
 PEER = f"{HERE}/serve-peer {{port}} {{dir}}"
 
+# An engine that writes parts and merges them all the time, with little data: what takes days otherwise happens in seconds.
+BUSY_ENGINE = {
+    "NEPHOMETER__ENGINE__FLUSH_HEAD_BYTES": str(256 * 1024),
+    "NEPHOMETER__ENGINE__FLUSH_LOG_BYTES": str(512 * 1024),
+    "NEPHOMETER__ENGINE__FLUSH_AGE_SECONDS": "1",
+    "NEPHOMETER__ENGINE__LOG_SEGMENT_BYTES": str(128 * 1024),
+    "NEPHOMETER__ENGINE__MERGE_FAN_IN": "2",
+}
+
 
 def answers(port: int) -> bool:
     """Whether something accepts connections on the loopback port."""

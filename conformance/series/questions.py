@@ -24,13 +24,13 @@ def from_bits(number: int) -> float:
     return struct.unpack("<d", struct.pack("<Q", number))[0]
 
 
-def narrowed(tree: Any) -> bool:
-    """Whether some operation takes only some of the series."""
+def narrowed(tree: Any, n: int) -> bool:
+    """Whether some operation takes only some of the `n` series."""
     if not isinstance(tree, list):
         return False
     if tree[0] == "metric":
-        return len(tree) == 2
-    return any(narrowed(part) for part in tree[1:])
+        return len(tree) - 1 < n
+    return any(narrowed(part, n) for part in tree[1:])
 
 
 class Questions:
@@ -48,8 +48,9 @@ class Questions:
         base = self.random.choice([*PLAIN, f"{self.random.randint(1, 99)}pct"])
         return self.random.choice(["", "rate:"]) + base
 
-    def cross(self) -> str:
-        return self.random.choice(["", "", "rate:"]) + self.random.choice(CROSS)
+    def cross(self, last: bool = False) -> str:
+        """A method across series; counts, integers there and floats here, only as the last operation."""
+        return self.random.choice(["", "", "rate:"]) + self.random.choice(CROSS if last else CROSS[:-1])
 
     def values(self, n: int) -> list[float]:
         style = self.random.choice(["integers", "floats", "wild", "equal", "gaps"])
@@ -134,9 +135,11 @@ class Questions:
         if fill is None:
             overlap = [self.random.choice([0.0, 30.0, 80.0, 100.0]), self.random.random() < 0.5, self.random.random() < 0.5]
         tree = self.tree(self.random.choice([1, 2, 3]), n, width)
-        if narrowed(tree):
+        if narrowed(tree, n) or self.random.random() < 0.1:
             # Upstream lists every series of the request, so that it fails where fewer are left.
-            tree = ["aggregate", self.cross(), tree]
+            tree = ["aggregate", self.cross(last=True), tree]
+        elif self.random.random() < 0.1:
+            tree = ["rolling", self.cross(last=True), self.random.choice([1, 3, 20]), tree]
         if self.random.random() < 0.1:
             tree = [self.random.choice(COMPARISONS), tree, self.random.choice([0, 1.5, -2])]
         return {
