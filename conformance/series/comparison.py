@@ -12,11 +12,9 @@ import numpy
 from harness.outcome import Outcome
 
 import upstream
-from questions import ARITHMETIC, UNARY, Question, Questions, bits, from_bits
+from questions import INEXACT, Question, Questions, from_bits, words
 
 RELATIVE = 1e-9
-# The last bits of these are the mathematics library's own.
-INEXACT_NAMES = {"**", "^", "pow", "cos", "sin", "tan"}
 
 
 def run(root: pathlib.Path, cases: int, seed: int) -> int:
@@ -82,7 +80,7 @@ def difference(question: Question, ours: dict[str, Any], wanted: list[upstream.P
     slack = RELATIVE * largest(question)
     for at, (mine, theirs) in enumerate(zip(got, wanted, strict=True)):
         method = question["methods"][at] if kind == "aggregate" else question.get("method", "")
-        begin = first_whole(question, method)
+        begin = first_whole(question)
         exact = is_exact(question, method)
         problem = differing(mine, theirs, begin, None if exact else slack)
         if problem:
@@ -90,7 +88,7 @@ def difference(question: Question, ours: dict[str, Any], wanted: list[upstream.P
     return None
 
 
-def first_whole(question: Question, method: str) -> int:
+def first_whole(question: Question) -> int:
     """The first bucket that a split leaves whole."""
     split = question.get("split", 0)
     times = question["points"][0] if "points" in question else []
@@ -121,15 +119,9 @@ def same(got: float, wanted: float, slack: float | None) -> bool:
 
 def is_exact(question: Question, method: str) -> bool:
     if question["kind"] == "operations":
-        words = set(flat(question["tree"]))
-        return not words & INEXACT_NAMES and not any(word.endswith("pct") for word in words)
+        named = set(words(question["tree"]))
+        return not named & INEXACT and not any(word.endswith("pct") for word in named)
     return not method.endswith("pct")
-
-
-def flat(tree: Any) -> list[str]:
-    if isinstance(tree, list):
-        return [word for part in tree for word in flat(part)]
-    return [tree] if isinstance(tree, str) else []
 
 
 def largest(question: Question) -> float:

@@ -204,3 +204,6 @@ fn max(values: &[f64]) -> f64 {
     let any_nan = strange.contains(&true) || rest.iter().any(|value| value.is_nan());
     if any_nan { f64::NAN } else { largest }
 }
+
+#[cfg(test)]
+mod tests;
