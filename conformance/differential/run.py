@@ -2,8 +2,9 @@
 
     differential/run.py [--server CMD | --peer] [--seed N] [--cases N] [--families N] [--members N]
 
-At least `--cases` queries are asked (5,000 by default), the same for the same seed. A part of them is asked again after
-the server was stopped and started on the same data. With `--peer` real Gnocchi is asked instead, every metric written in
+At least `--cases` queries are asked (5,000 by default) of one world, and half as many of another one on a server whose
+engine flushes and merges all the time; the same for the same seed. A part of them is asked again after the server was
+stopped and started on the same data, with the other kind of engine. With `--peer` real Gnocchi is asked instead, every metric written in
 one request, which proves the reference itself (a few readings at the edges of upstream's splits of 3600 points differ:
 it drops splits by the newest aggregate of whichever method it looked at last). Ends with 'N passed, N failed'.
 """
@@ -25,6 +26,8 @@ from harness import outcome, server as live  # noqa: E402
 from harness.api import Api  # noqa: E402
 
 ASKED_AGAIN = 1000
+# Time for a busy engine to flush and merge what it was started on.
+BUSY_SECONDS = 4.0
 
 
 def prepare(api: Api, rng: random.Random, args: argparse.Namespace) -> Asker:
@@ -85,6 +88,37 @@ def settle_peer(api: Api) -> None:
         time.sleep(0.2)
 
 
+def peer_run(args: argparse.Namespace, tally: outcome.Outcome) -> None:
+    """One world on real Gnocchi."""
+    rng = random.Random(args.seed)
+    with live.Server(live.PEER, environment={"MAX_LIMIT": "1000"}) as server:
+        api = Api(server.port)
+        asker = prepare(api, rng, args)
+        queries = drawn(asker, rng, args.cases)
+        settle_peer(api)
+        ask(api, queries, tally, "at once", True)
+        api.close()
+
+
+def our_run(args: argparse.Namespace, tally: outcome.Outcome, seed: int, cases: int, first: dict[str, str], then: dict[str, str]) -> None:
+    """One world on a fresh server with the settings `first`; a part is asked again after a restart with `then`."""
+    rng = random.Random(seed)
+    with live.Server(args.server, environment={"MAX_LIMIT": "1000", **first}) as server:
+        api = Api(server.port)
+        asker = prepare(api, rng, args)
+        queries = drawn(asker, rng, cases)
+        kind = "busy engine" if first else "plain engine"
+        ask(api, queries, tally, f"at once, {kind}", False)
+        api.close()
+        server.stop()
+        server.environment = {name: text for name, text in server.environment.items() if name not in first} | then
+        print(f"started again in {server.start():.2f} s", flush=True)
+        if then:
+            time.sleep(BUSY_SECONDS)
+        ask(api, rng.sample(queries, min(ASKED_AGAIN, len(queries))), tally, "after a restart", False)
+        api.close()
+
+
 def main() -> int:
     """One run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -95,21 +129,13 @@ def main() -> int:
     parser.add_argument("--families", type=int, default=16)
     parser.add_argument("--members", type=int, default=5)
     args = parser.parse_args()
-    rng, tally = random.Random(args.seed), outcome.Outcome()
+    tally = outcome.Outcome()
     print(f"seed {args.seed}", flush=True)
-    with live.Server(live.PEER if args.peer else args.server, environment={"MAX_LIMIT": "1000"}) as server:
-        api = Api(server.port)
-        asker = prepare(api, rng, args)
-        queries = drawn(asker, rng, args.cases)
-        if args.peer:
-            settle_peer(api)
-        ask(api, queries, tally, "at once", args.peer)
-        if not args.peer:
-            api.close()
-            server.stop()
-            print(f"started again in {server.start():.2f} s", flush=True)
-            ask(api, rng.sample(queries, min(ASKED_AGAIN, len(queries))), tally, "after a restart", args.peer)
-        api.close()
+    if args.peer:
+        peer_run(args, tally)
+    else:
+        our_run(args, tally, args.seed, args.cases, {}, live.BUSY_ENGINE)
+        our_run(args, tally, args.seed + 1_000_000, args.cases // 2, live.BUSY_ENGINE, {})
     return tally.finish()
 
 
