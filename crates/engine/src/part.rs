@@ -3,6 +3,7 @@
 //! A damaged block costs only itself: everything else in the file stays readable. `FORMAT.md` describes each byte.
 
 mod index;
+mod pending;
 mod reader;
 mod writer;
 
@@ -72,3 +73,6 @@ pub enum PartError {
     #[error("part file has version {0}, which this program does not know")]
     Version(u16),
 }
+
+#[cfg(test)]
+mod tests;

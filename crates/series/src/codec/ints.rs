@@ -23,8 +23,8 @@ const PCO: u8 = 3;
 /// Below so many values pco's tables cost more than they save.
 const PCO_MIN_VALUES: usize = 96;
 
-/// Appends `values` as a column.
-pub(crate) fn put_ints(out: &mut Vec<u8>, values: &[i64], effort: Effort) {
+/// Appends `values` as a column; nothing for an empty one.
+pub fn put_ints(out: &mut Vec<u8>, values: &[i64], effort: Effort) {
     let Some((first, rest)) = values.split_first() else { return };
     if rest.iter().all(|value| value == first) {
         out.push(CONSTANT);
@@ -56,8 +56,8 @@ pub(crate) fn put_ints(out: &mut Vec<u8>, values: &[i64], effort: Effort) {
     pack(out, values, min, width);
 }
 
-/// Reads a column of `len` values.
-pub(crate) fn get_ints(reader: &mut ByteReader<'_>, len: usize) -> Result<Vec<i64>, CodecError> {
+/// Reads a column of `len` values, as [`put_ints`] wrote it.
+pub fn get_ints(reader: &mut ByteReader<'_>, len: usize) -> Result<Vec<i64>, CodecError> {
     if len == 0 {
         return Ok(Vec::new());
     }
