@@ -1,0 +1,297 @@
+//! Filters as SQL conditions.
+//!
+//! Comparisons with nothing are unknown, and NOT keeps unknown unknown. We push NOT down to the leaves; a leaf then
+//! becomes a condition that is true where the leaf (or its negation) is known to hold and else false or unknown, which
+//! AND and OR treat alike. So leaves may be searches of other tables, and these may use indexes.
+
+mod values;
+
+use nephometer_drivers::IndexError;
+use nephometer_model::{Comparison, Filter, FilterValue, Timestamp};
+
+use crate::columns::{Branch, Column, Kind, Place, attribute_rows};
+use crate::session::Statement;
+use crate::types::StoredType;
+use crate::value::Value;
+use values::{convert, convert_all, python_text};
+
+/// More parameters than this no statement takes.
+const MAX_PARAMETERS: usize = 30_000;
+
+const TRUE: &str = "1 = 1";
+const FALSE: &str = "1 = 0";
+
+/// What a filter is about.
+#[derive(Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub(crate) stored: &'a StoredType,
+    pub(crate) branch: Branch,
+    pub(crate) history: bool,
+    pub(crate) now: Timestamp,
+}
+
+impl Scope<'_> {
+    /// The condition that `filter` holds; its parameters go into `statement`.
+    pub(crate) fn condition(&self, statement: &mut Statement, filter: &Filter) -> Result<String, IndexError> {
+        self.compile(statement, filter, false)
+    }
+
+    fn compile(
+        &self,
+        statement: &mut Statement,
+        filter: &Filter,
+        negated: bool,
+    ) -> Result<String, IndexError> {
+        if statement.params.len() > MAX_PARAMETERS {
+            return Err(IndexError::QueryOperator("too many conditions".to_owned()));
+        }
+        match filter {
+            Filter::All => Ok(if negated { FALSE } else { TRUE }.to_owned()),
+            Filter::Not(inner) => self.compile(statement, inner, !negated),
+            Filter::And(parts) => self.compile_all(statement, parts, negated, !negated),
+            Filter::Or(parts) => self.compile_all(statement, parts, negated, negated),
+            Filter::Compare(comparison, name, value) => {
+                self.compare(statement, *comparison, name, value, negated)
+            }
+            Filter::In(name, values) => self.among(statement, name, values, negated),
+        }
+    }
+
+    fn compile_all(
+        &self,
+        statement: &mut Statement,
+        parts: &[Filter],
+        negated: bool,
+        conjunction: bool,
+    ) -> Result<String, IndexError> {
+        let parts: Result<Vec<_>, _> =
+            parts.iter().map(|part| self.compile(statement, part, negated)).collect();
+        Ok(balanced(&parts?, conjunction))
+    }
+
+    fn column(&self, name: &str) -> Result<Column, IndexError> {
+        if name == "lifespan" {
+            return Ok(Column::lifespan(self.branch));
+        }
+        Column::of(name, self.stored, self.branch, self.history).ok_or_else(|| IndexError::NoSuchAttribute {
+            resource_type: self.stored.name.clone(),
+            attribute: name.to_owned(),
+        })
+    }
+
+    fn compare(
+        &self,
+        statement: &mut Statement,
+        comparison: Comparison,
+        name: &str,
+        value: &FilterValue,
+        negated: bool,
+    ) -> Result<String, IndexError> {
+        if let "created_by_user_id" | "created_by_project_id" = name {
+            return created_by(statement, comparison, name, value, negated);
+        }
+        let column = self.column(name)?;
+        if *value == FilterValue::Null {
+            return Ok(match comparison {
+                Comparison::Eq => self.presence(&column, negated),
+                Comparison::Ne => self.presence(&column, !negated),
+                _ => FALSE.to_owned(),
+            });
+        }
+        let invalid = || IndexError::QueryValue { field: name.to_owned(), value: python_text(value) };
+        let value = if comparison == Comparison::Like {
+            like_pattern(&column, value).ok_or_else(invalid)?
+        } else {
+            convert(column.kind, value, self.now).ok_or_else(invalid)?
+        };
+        let value = statement.param(value);
+        let leaf = |expression: &str, comparison| compare_values(expression, comparison, &value, negated);
+        Ok(match (comparison, negated) {
+            // Not equal, or nothing to compare: everything but equal.
+            (Comparison::Ne, false) => {
+                let equal = |expression: &str| format!("{expression} = {value}");
+                match &column.place {
+                    Place::Row(expression) if column.nullable => {
+                        format!("({expression} IS NULL OR {expression} <> {value})")
+                    }
+                    Place::Row(expression) => format!("{expression} <> {value}"),
+                    Place::Linked { reference, .. } if column.nullable => {
+                        let differs =
+                            self.search(&column, |expression| format!("{expression} <> {value}"), false);
+                        format!("({reference} IS NULL OR {differs})")
+                    }
+                    Place::Linked { .. } => {
+                        self.search(&column, |expression| format!("{expression} <> {value}"), false)
+                    }
+                    Place::Attribute { .. } => format!("NOT {}", self.search(&column, equal, false)),
+                }
+            }
+            _ => {
+                let equality =
+                    matches!((comparison, negated), (Comparison::Eq, false) | (Comparison::Ne, true));
+                self.search(&column, |expression| leaf(expression, comparison), equality)
+            }
+        })
+    }
+
+    fn among(
+        &self,
+        statement: &mut Statement,
+        name: &str,
+        values: &[FilterValue],
+        negated: bool,
+    ) -> Result<String, IndexError> {
+        let invalid = || {
+            let list: Vec<_> = values.iter().map(values::python_repr).collect();
+            IndexError::QueryValue { field: name.to_owned(), value: format!("[{}]", list.join(", ")) }
+        };
+        if let "created_by_user_id" | "created_by_project_id" = name {
+            return Err(invalid());
+        }
+        let column = self.column(name)?;
+        let known: Vec<_> = values.iter().filter(|value| **value != FilterValue::Null).collect();
+        let has_null = known.len() < values.len();
+        let list = convert_all(column.kind, &known, self.now).ok_or_else(invalid)?;
+        if known.is_empty() || (negated && has_null) {
+            // Among none: false for all. Among values and nothing: perhaps, so never known not to be.
+            return Ok(if negated && !has_null { TRUE } else { FALSE }.to_owned());
+        }
+        let list = statement.param(list);
+        let dialect = statement.dialect;
+        Ok(self.search(&column, |expression| dialect.any_of(expression, &list, negated), !negated))
+    }
+
+    /// The condition that the row has no value (with `negated`: has one).
+    fn presence(&self, column: &Column, negated: bool) -> String {
+        let expression = match &column.place {
+            Place::Row(expression) => expression.as_str(),
+            Place::Linked { reference, .. } => reference,
+            Place::Attribute { pk, .. } => {
+                let (table, owner) = attribute_rows(self.branch);
+                let not = if negated { "" } else { "NOT " };
+                return format!(
+                    "{not}EXISTS (SELECT 1 FROM {table} a WHERE {owner} AND a.attribute_pk = {pk})"
+                );
+            }
+        };
+        format!("{expression} IS {}NULL", if negated { "NOT " } else { "" })
+    }
+
+    /// The condition that the row has a value for which `leaf` holds. Few rows are expected where the leaf tells
+    /// `selective`: then they are looked up first, else row by row.
+    fn search(&self, column: &Column, leaf: impl Fn(&str) -> String, selective: bool) -> String {
+        match &column.place {
+            Place::Row(expression) => leaf(expression),
+            Place::Linked { reference, table, column } => {
+                let leaf = leaf(&format!("x.{column}"));
+                format!("{reference} IN (SELECT x.pk FROM {table} x WHERE {leaf})")
+            }
+            Place::Attribute { pk, column } => {
+                let leaf = leaf(&format!("a.{column}"));
+                if selective && self.branch == Branch::Current {
+                    return format!(
+                        "r.pk IN (SELECT a.resource_pk FROM resource_attribute a \
+                         WHERE a.attribute_pk = {pk} AND {leaf})"
+                    );
+                }
+                let (table, owner) = attribute_rows(self.branch);
+                format!("EXISTS (SELECT 1 FROM {table} a WHERE {owner} AND a.attribute_pk = {pk} AND {leaf})")
+            }
+        }
+    }
+}
+
+/// All or any of `parts`, nested by halves: databases limit how deep an expression may be.
+fn balanced(parts: &[String], conjunction: bool) -> String {
+    match parts {
+        [] => if conjunction { TRUE } else { FALSE }.to_owned(),
+        [part] => part.clone(),
+        _ => {
+            let (left, right) = parts.split_at(parts.len() / 2);
+            let word = if conjunction { "AND" } else { "OR" };
+            format!("({} {word} {})", balanced(left, conjunction), balanced(right, conjunction))
+        }
+    }
+}
+
+/// A comparison of two values that are there, or its negation.
+fn compare_values(expression: &str, comparison: Comparison, value: &str, negated: bool) -> String {
+    let operator = match (comparison, negated) {
+        (Comparison::Eq, false) | (Comparison::Ne, true) => "=",
+        (Comparison::Eq, true) | (Comparison::Ne, false) => "<>",
+        (Comparison::Lt, false) | (Comparison::Ge, true) => "<",
+        (Comparison::Le, false) | (Comparison::Gt, true) => "<=",
+        (Comparison::Gt, false) | (Comparison::Le, true) => ">",
+        (Comparison::Ge, false) | (Comparison::Lt, true) => ">=",
+        (Comparison::Like, false) => return format!("{expression} LIKE {value} ESCAPE '\\'"),
+        (Comparison::Like, true) => return format!("{expression} NOT LIKE {value} ESCAPE '\\'"),
+    };
+    format!("{expression} {operator} {value}")
+}
+
+/// A pattern for LIKE; only texts have patterns, and an escape needs something to escape.
+fn like_pattern(column: &Column, value: &FilterValue) -> Option<Value> {
+    let pattern = python_text(value);
+    let trailing = pattern.len() - pattern.trim_end_matches('\\').len();
+    let usable = matches!(column.kind, Kind::Text | Kind::UuidText) && trailing % 2 == 0;
+    (usable && !pattern.contains('\0')).then(|| pattern.into())
+}
+
+/// `text` as a pattern that matches just it.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")
+}
+
+/// The user before, or the project after, the colon of the creator; a creator without colon has neither.
+fn created_by(
+    statement: &mut Statement,
+    comparison: Comparison,
+    name: &str,
+    value: &FilterValue,
+    negated: bool,
+) -> Result<String, IndexError> {
+    let text = python_text(value);
+    let invalid = || IndexError::QueryValue { field: name.to_owned(), value: text.clone() };
+    let inverted = match comparison {
+        Comparison::Eq | Comparison::Like => negated,
+        Comparison::Ne => !negated,
+        _ => return Err(invalid()),
+    };
+    if *value == FilterValue::Null {
+        return Ok(format!("r.creator_pk IS {}NULL", if inverted { "NOT " } else { "" }));
+    }
+    let pattern = if comparison == Comparison::Like { text.clone() } else { escaped(&text) };
+    let backslashes = pattern.len() - pattern.trim_end_matches('\\').len();
+    if text.contains('\0') || (name == "created_by_project_id" && backslashes % 2 != 0) {
+        return Err(invalid());
+    }
+    let condition = creator_condition(statement, comparison, name, &text, &pattern, inverted);
+    Ok(format!("r.creator_pk IN (SELECT x.pk FROM creator x WHERE {condition})"))
+}
+
+/// The condition on a creator `x` that its user or project is the one wanted.
+fn creator_condition(
+    statement: &mut Statement,
+    comparison: Comparison,
+    name: &str,
+    text: &str,
+    pattern: &str,
+    inverted: bool,
+) -> String {
+    if name == "created_by_project_id" && comparison != Comparison::Like && !text.contains(':') {
+        let value = statement.param(text);
+        return if inverted {
+            format!("(x.project IS NULL OR x.project <> {value})")
+        } else {
+            format!("x.project = {value}")
+        };
+    }
+    let pattern = if name == "created_by_user_id" { format!("{pattern}:%") } else { format!("%:{pattern}") };
+    let pattern = statement.param(pattern);
+    compare_values("x.text", Comparison::Like, &pattern, inverted)
+}
+
+/// The condition that the creator `x` of a metric belongs to a project, for those who may see only such.
+pub(crate) fn creator_of_project(statement: &mut Statement, project: &str) -> String {
+    creator_condition(statement, Comparison::Eq, "created_by_project_id", project, &escaped(project), false)
+}

@@ -1,0 +1,142 @@
+//! PostgreSQL: a pool of connections, repeatable-read transactions, conflicts tried again.
+
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use tokio::runtime::Handle;
+use tokio_postgres::{IsolationLevel, NoTls};
+
+use crate::session::{Operation, Shared};
+use crate::{Failure, OpenError, migrate};
+use session::{PostgresSession, failure};
+
+/// How often an operation is tried when others come in between.
+const ATTEMPTS: u32 = 12;
+
+/// Where the database server is and how much of it we use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostgresSettings {
+    /// Connection string, `postgresql://user:password@host:port/database` or `host=… dbname=…`.
+    pub url: String,
+    /// Connections, at least one.
+    pub connections: usize,
+    /// How long an operation may wait for a connection.
+    pub wait_seconds: u64,
+}
+
+impl PostgresSettings {
+    /// The usual settings for the database at `url`.
+    pub fn at(url: impl Into<String>) -> Self {
+        Self { url: url.into(), connections: 16, wait_seconds: 10 }
+    }
+}
+
+/// A pool of connections.
+pub(crate) struct PostgresDatabase {
+    pool: Pool,
+    shared: Arc<Shared>,
+    runtime: Handle,
+}
+
+impl PostgresDatabase {
+    /// Connects and brings the schema up to date. Must be called inside a tokio runtime, which blocking calls use.
+    pub(crate) async fn connect(settings: &PostgresSettings, shared: Arc<Shared>) -> Result<Self, OpenError> {
+        let config: tokio_postgres::Config = settings.url.parse()?;
+        let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let wait = Some(Duration::from_secs(settings.wait_seconds));
+        let pool = Pool::builder(Manager::from_config(config, NoTls, manager))
+            .max_size(settings.connections.max(1))
+            .runtime(Runtime::Tokio1)
+            .wait_timeout(wait)
+            .create_timeout(wait)
+            .build()
+            .map_err(|error| OpenError::Database(error.to_string()))?;
+        let mut client = pool.get().await.map_err(|error| OpenError::Database(chain(&error)))?;
+        migrate::postgres(&mut client).await?;
+        drop(client);
+        Ok(Self { pool, shared, runtime: Handle::current() })
+    }
+
+    /// Runs an operation, again where others came in between.
+    pub(crate) async fn run<A, T>(
+        &self,
+        writes: bool,
+        args: &A,
+        operation: Operation<A, T>,
+    ) -> Result<T, Failure>
+    where
+        A: Send + Sync,
+        T: Send,
+    {
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            match self.attempt(writes, args, operation).await {
+                Err(Failure::Retry(reason)) if attempt < ATTEMPTS => {
+                    tracing::debug!(reason, attempt, "an operation of the index is tried again");
+                    tokio::time::sleep(Duration::from_millis(1 << attempt.min(7))).await;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Runs an operation and blocks the calling thread, which must not be one of the runtime's.
+    pub(crate) fn run_blocking<A, T>(
+        &self,
+        writes: bool,
+        args: &A,
+        operation: Operation<A, T>,
+    ) -> Result<T, Failure>
+    where
+        A: Send + Sync,
+        T: Send,
+    {
+        self.runtime.block_on(self.run(writes, args, operation))
+    }
+
+    async fn attempt<A, T>(&self, writes: bool, args: &A, operation: Operation<A, T>) -> Result<T, Failure>
+    where
+        A: Send + Sync,
+        T: Send,
+    {
+        let mut client = self.pool.get().await.map_err(|error| Failure::Unavailable(chain(&error)))?;
+        let transaction = client
+            .build_transaction()
+            .isolation_level(IsolationLevel::RepeatableRead)
+            .read_only(!writes)
+            .start()
+            .await
+            .map_err(|error| failure(&error))?;
+        let mut session = PostgresSession::new(&transaction, &self.shared);
+        match operation(&mut session, args).await {
+            Ok(answer) => {
+                transaction.commit().await.map_err(|error| failure(&error))?;
+                Ok(answer)
+            }
+            Err(reason) => {
+                // Where rolling back fails the connection is lost, and the transaction with it.
+                drop(transaction.rollback().await);
+                Err(reason)
+            }
+        }
+    }
+}
+
+/// An error with what caused it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

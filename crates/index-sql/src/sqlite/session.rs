@@ -1,0 +1,188 @@
+//! A connection of SQLite as a [`Session`].
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, ErrorCode, Statement};
+use uuid::Uuid;
+
+use crate::Failure;
+use crate::session::{Dialect, Session, Shared};
+use crate::value::{Batch, Row, Value};
+
+/// A connection inside a transaction that the thread around it begins and ends.
+pub(crate) struct SqliteSession {
+    connection: Connection,
+    shared: Arc<Shared>,
+}
+
+impl SqliteSession {
+    pub(crate) fn new(connection: Connection, shared: Arc<Shared>) -> Self {
+        Self { connection, shared }
+    }
+
+    /// Runs a statement without parameters and rows.
+    pub(crate) fn control(&self, sql: &str) -> Result<(), Failure> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|error| failure(&error))?;
+        let mut rows = statement.raw_query();
+        while rows.next().map_err(|error| failure(&error))?.is_some() {}
+        Ok(())
+    }
+
+    /// Whether a transaction is open.
+    pub(crate) fn in_transaction(&self) -> bool {
+        !self.connection.is_autocommit()
+    }
+
+    fn rows(&self, sql: &str, parameter_sets: &[&[Value]]) -> Result<Vec<Row>, Failure> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|error| failure(&error))?;
+        let mut answer = Vec::new();
+        for params in parameter_sets {
+            bind(&mut statement, params).map_err(|error| failure(&error))?;
+            collect(&mut statement, &mut answer).map_err(|error| failure(&error))?;
+        }
+        Ok(answer)
+    }
+
+    fn changes(&self, sql: &str, parameter_sets: &[&[Value]]) -> Result<u64, Failure> {
+        let mut statement = self.connection.prepare_cached(sql).map_err(|error| failure(&error))?;
+        let mut changed = 0;
+        for params in parameter_sets {
+            bind(&mut statement, params).map_err(|error| failure(&error))?;
+            changed += statement.raw_execute().map_err(|error| failure(&error))?;
+        }
+        Ok(changed as u64)
+    }
+}
+
+#[async_trait]
+impl Session for SqliteSession {
+    fn dialect(&self) -> Dialect {
+        Dialect::Sqlite
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    async fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Failure> {
+        self.rows(&translate(sql, ""), &[params])
+    }
+
+    async fn query_once(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Failure> {
+        self.rows(&translate(sql, ""), &[params])
+    }
+
+    async fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64, Failure> {
+        self.changes(&translate(sql, ""), &[params])
+    }
+
+    async fn query_batch(&mut self, sql: &str, batch: &Batch) -> Result<Vec<Row>, Failure> {
+        let rows = with_positions(batch);
+        let sets: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
+        self.rows(&translate(sql, &row_source(batch)), &sets)
+    }
+
+    async fn execute_batch(&mut self, sql: &str, batch: &Batch) -> Result<u64, Failure> {
+        let rows = with_positions(batch);
+        let sets: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
+        self.changes(&translate(sql, &row_source(batch)), &sets)
+    }
+}
+
+/// The one-row table that stands for `{rows}`: SQLite runs the statement once for each row.
+fn row_source(batch: &Batch) -> String {
+    let mut text = String::from("(SELECT ");
+    for (position, (name, _)) in batch.columns.iter().enumerate() {
+        text.push_str(&format!("${} AS {name}, ", position + 1));
+    }
+    text.push_str(&format!("${} AS ord) v", batch.columns.len() + 1));
+    text
+}
+
+fn with_positions(batch: &Batch) -> Vec<Vec<Value>> {
+    let mut position = 0;
+    let mut rows = batch.rows.clone();
+    for row in &mut rows {
+        position += 1;
+        row.push(Value::Int(position));
+    }
+    rows
+}
+
+/// SQLite's spelling: parameters `?1`, no row locks (there is one writer).
+fn translate(sql: &str, rows: &str) -> String {
+    let mut text = String::with_capacity(sql.len() + rows.len());
+    let mut rest = sql;
+    while let Some(at) = rest.find('{') {
+        text.push_str(&rest[..at]);
+        let end = rest[at..].find('}').map_or(rest.len(), |end| at + end + 1);
+        if &rest[at..end] == "{rows}" {
+            text.push_str(rows);
+        }
+        rest = &rest[end..];
+    }
+    text.push_str(rest);
+    text.replace('$', "?")
+}
+
+fn bind(statement: &mut Statement<'_>, params: &[Value]) -> rusqlite::Result<()> {
+    for (index, value) in params.iter().enumerate() {
+        let index = index + 1;
+        match value {
+            Value::Null => statement.raw_bind_parameter(index, rusqlite::types::Null)?,
+            Value::Int(value) => statement.raw_bind_parameter(index, value)?,
+            Value::Real(value) => statement.raw_bind_parameter(index, value)?,
+            Value::Text(value) => statement.raw_bind_parameter(index, value)?,
+            Value::Uuid(value) => statement.raw_bind_parameter(index, value.as_bytes().as_slice())?,
+            Value::Ints(values) => statement.raw_bind_parameter(index, array(values.iter().copied()))?,
+            Value::Reals(values) => statement.raw_bind_parameter(index, array(values.iter().copied()))?,
+            Value::Texts(values) => statement.raw_bind_parameter(index, array(values.iter().cloned()))?,
+            Value::Uuids(values) => {
+                statement.raw_bind_parameter(index, array(values.iter().map(|id| id.as_bytes().to_vec())))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn array(values: impl Iterator<Item = impl Into<rusqlite::types::Value>>) -> rusqlite::vtab::array::Array {
+    Rc::new(values.map(Into::into).collect())
+}
+
+fn collect(statement: &mut Statement<'_>, answer: &mut Vec<Row>) -> rusqlite::Result<()> {
+    let columns = statement.column_count();
+    let mut rows = statement.raw_query();
+    while let Some(row) = rows.next()? {
+        let mut cells = Vec::with_capacity(columns);
+        for column in 0..columns {
+            cells.push(match row.get_ref(column)? {
+                ValueRef::Null => Value::Null,
+                ValueRef::Integer(value) => Value::Int(value),
+                ValueRef::Real(value) => Value::Real(value),
+                ValueRef::Text(bytes) => Value::Text(String::from_utf8_lossy(bytes).into_owned()),
+                ValueRef::Blob(bytes) => Value::Uuid(Uuid::from_slice(bytes).unwrap_or_default()),
+            });
+        }
+        answer.push(Row::new(cells));
+    }
+    Ok(())
+}
+
+/// What a caller should think of SQLite's error.
+pub(crate) fn failure(error: &rusqlite::Error) -> Failure {
+    let text = format!("SQLite: {error}");
+    match error.sqlite_error_code() {
+        Some(
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::CannotOpen
+            | ErrorCode::ReadOnly,
+        ) => Failure::Unavailable(text),
+        _ => Failure::Internal(text),
+    }
+}
