@@ -40,7 +40,7 @@ def main() -> int:
         import gnocchi  # noqa: F401
     except ImportError:
         python = interpreter(chosen.python)
-        if os.path.realpath(python) == os.path.realpath(sys.executable) and python == sys.executable:
+        if python == sys.executable:
             raise
         os.execv(python, [python, __file__, *sys.argv[1:]])
     sys.path[:0] = [str(HERE), str(ROOT / "conformance")]

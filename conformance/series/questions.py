@@ -37,7 +37,7 @@ def words(tree: Any) -> list[str]:
 def fragile(tree: Any) -> bool:
     """Whether a last bit that is nobody's fault may become a visible difference."""
     named = words(tree)
-    inexact = sum(word in INEXACT for word in named)
+    inexact = sum(word in INEXACT or word.endswith("pct") for word in named)
     return inexact > 1 or inexact == 1 and any(word in ("floor", "ceil", "%", "mod") for word in named)
 
 

@@ -24,8 +24,8 @@ pub fn aggregate(
     aggregate_groups(timestamps_ns, values, previous, grouping, &[method]).pop().unwrap_or_default()
 }
 
-/// As [`aggregate`] for several methods at once, in their order: the search for buckets, differences, sums and sorting
-/// are shared.
+/// As [`aggregate`] for several methods at once, in their order: the search for buckets, differences and sorting are
+/// shared.
 pub fn aggregate_many(
     timestamps_ns: &[i64],
     values: &[f64],
@@ -53,20 +53,21 @@ fn aggregate_groups(
 ) -> Vec<Points> {
     debug_assert_eq!(timestamps_ns.len(), values.len(), "columns have one length");
     debug_assert!(timestamps_ns.is_sorted_by(|a, b| a < b), "timestamps ascend and are unique");
-    let buckets = Buckets::of(timestamps_ns, grouping);
+    let mut buckets = Buckets::of(timestamps_ns, grouping);
     let mut results = vec![Points::default(); methods.len()];
-    if methods.iter().any(|method| method.rate) {
-        let differences = differences(values, previous.map(|(_, value)| value));
-        let later;
-        let buckets = if previous.is_some() {
-            &buckets
-        } else {
-            later = buckets.without_first_point();
-            &later
-        };
-        reduce(buckets, &differences, methods, true, &mut results);
+    let rates = methods.iter().filter(|method| method.rate).count();
+    if rates == 0 {
+        reduce(buckets, values, methods, false, &mut results);
+        return results;
     }
-    reduce(&buckets, values, methods, false, &mut results);
+    if rates < methods.len() {
+        reduce(buckets.clone(), values, methods, false, &mut results);
+    }
+    if previous.is_none() {
+        buckets.drop_first_point();
+    }
+    let differences = differences(values, previous.map(|(_, value)| value));
+    reduce(buckets, &differences, methods, true, &mut results);
     results
 }
 
@@ -81,89 +82,73 @@ fn differences(values: &[f64], previous: Option<f64>) -> Vec<f64> {
 
 /// Fills the results of those methods whose `rate` is the one given.
 fn reduce(
-    buckets: &Buckets,
+    buckets: Buckets,
     values: &[f64],
     methods: &[AggregationMethod],
     rate: bool,
     results: &mut [Points],
 ) {
-    let mut reduction = Reduction { buckets, values, sums: None };
-    let mut ranked = Vec::new();
+    let each = |reduce: fn(&[f64]) -> f64| buckets.slices(values).map(reduce).collect();
+    let (mut ranked, mut whole) = (Vec::new(), Vec::new());
     for (at, method) in methods.iter().enumerate().filter(|(_, method)| method.rate == rate) {
-        match method.reducer {
-            Reducer::Median => ranked.push((at, Rank::Median)),
-            Reducer::Percentile(percent) => ranked.push((at, Rank::Percent(percent))),
-            reducer => results[at] = reduction.points(reducer),
-        }
-    }
-    if ranked.is_empty() {
-        return;
+        let column: Vec<f64> = match method.reducer {
+            Reducer::Std => {
+                results[at] = deviations(&buckets, values);
+                continue;
+            }
+            Reducer::Median => {
+                ranked.push((at, Rank::Median));
+                continue;
+            }
+            Reducer::Percentile(percent) => {
+                ranked.push((at, Rank::Percent(percent)));
+                continue;
+            }
+            Reducer::Sum => each(sum),
+            Reducer::Mean => each(|slice| sum(slice) / slice.len() as f64),
+            Reducer::Min => each(min),
+            Reducer::Max => each(max),
+            Reducer::First => each(|slice| slice[0]),
+            Reducer::Last => each(|slice| slice[slice.len() - 1]),
+            Reducer::Count => each(|slice| slice.len() as f64),
+        };
+        whole.push((at, column));
     }
     let ranks: Vec<Rank> = ranked.iter().map(|(_, rank)| *rank).collect();
-    for ((at, _), column) in ranked.iter().zip(order::ranks(buckets, values, &ranks)) {
-        results[*at] = Points { timestamps_ns: buckets.starts_ns.clone(), values: column };
+    if !ranks.is_empty() {
+        let columns = order::ranks(&buckets, values, &ranks);
+        whole.extend(ranked.iter().map(|(at, _)| *at).zip(columns));
     }
+    place(whole, buckets.starts_ns, results);
 }
 
-/// The reductions that need no order, with what they share.
-struct Reduction<'a> {
-    buckets: &'a Buckets,
-    values: &'a [f64],
-    sums: Option<Vec<f64>>,
+/// Gives each column its timestamps, the last one without a copy.
+fn place(mut columns: Vec<(usize, Vec<f64>)>, starts_ns: Vec<i64>, results: &mut [Points]) {
+    let Some((last, values)) = columns.pop() else { return };
+    for (at, values) in columns {
+        results[at] = Points { timestamps_ns: starts_ns.clone(), values };
+    }
+    results[last] = Points { timestamps_ns: starts_ns, values };
 }
 
-impl Reduction<'_> {
-    fn points(&mut self, reducer: Reducer) -> Points {
-        let values = match reducer {
-            Reducer::Std => return self.std(),
-            Reducer::Sum => self.sums().to_vec(),
-            Reducer::Mean => self.means(),
-            Reducer::Min => self.each(min),
-            Reducer::Max => self.each(max),
-            Reducer::First => self.each(|slice| slice[0]),
-            Reducer::Last => self.each(|slice| slice[slice.len() - 1]),
-            Reducer::Count => self.each(|slice| slice.len() as f64),
-            Reducer::Median | Reducer::Percentile(_) => Vec::new(),
-        };
-        Points { timestamps_ns: self.buckets.starts_ns.clone(), values }
-    }
-
-    fn each(&self, reduce: impl Fn(&[f64]) -> f64) -> Vec<f64> {
-        self.buckets.slices(self.values).map(reduce).collect()
-    }
-
-    fn sums(&mut self) -> &[f64] {
-        if self.sums.is_none() {
-            self.sums = Some(self.each(|slice| slice.iter().fold(0.0, |sum, value| sum + value)));
-        }
-        self.sums.as_deref().unwrap_or_default()
-    }
-
-    fn means(&mut self) -> Vec<f64> {
-        let mut means = self.sums().to_vec();
-        for (mean, slice) in means.iter_mut().zip(self.buckets.slices(self.values)) {
-            *mean /= slice.len() as f64;
-        }
-        means
-    }
-
-    fn std(&mut self) -> Points {
-        self.sums();
-        let sums = self.sums.as_deref().unwrap_or_default();
-        let slices = self.buckets.slices(self.values);
-        self.buckets
-            .starts_ns
-            .iter()
-            .zip(slices.zip(sums))
-            .filter(|(_, (slice, _))| slice.len() > 1)
-            .map(|(start_ns, (slice, sum))| (*start_ns, sample_deviation(slice, *sum)))
-            .collect()
-    }
+/// The sample standard deviation of each bucket of two measures or more.
+fn deviations(buckets: &Buckets, values: &[f64]) -> Points {
+    let starts_ns = buckets.starts_ns.iter().copied();
+    starts_ns
+        .zip(buckets.slices(values))
+        .filter(|(_, slice)| slice.len() > 1)
+        .map(|(start_ns, slice)| (start_ns, sample_deviation(slice)))
+        .collect()
 }
 
-fn sample_deviation(values: &[f64], sum: f64) -> f64 {
+/// From the first to the last: the order decides the last bit.
+fn sum(values: &[f64]) -> f64 {
+    values.iter().fold(0.0, |sum, value| sum + value)
+}
+
+fn sample_deviation(values: &[f64]) -> f64 {
     let n = values.len() as f64;
-    let mean = sum / n;
+    let mean = sum(values) / n;
     let squares = values.iter().fold(0.0, |squares, value| {
         let distance = value - mean;
         squares + distance * distance

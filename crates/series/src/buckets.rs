@@ -38,10 +38,12 @@ impl Buckets {
         }
     }
 
-    /// The same buckets without the first point; a bucket that held nothing else is gone.
-    pub(crate) fn without_first_point(&self) -> Self {
+    /// Takes the first point away; a bucket that held nothing else is gone.
+    pub(crate) fn drop_first_point(&mut self) {
         let gone = usize::from(self.ends.first() == Some(&1));
-        Self { starts_ns: self.starts_ns[gone..].to_vec(), ends: self.ends[gone..].to_vec(), first: 1 }
+        self.starts_ns.drain(..gone);
+        self.ends.drain(..gone);
+        self.first = 1;
     }
 
     /// The values of each bucket.
@@ -108,9 +110,11 @@ mod tests {
     #[test]
     fn dropping_the_first_point_drops_its_lonely_bucket() {
         let grouping = Grouping::Span(Timespan::from_ns(10));
-        let lonely = Buckets::of(&[5, 11, 12], grouping).without_first_point();
+        let mut lonely = Buckets::of(&[5, 11, 12], grouping);
+        lonely.drop_first_point();
         assert_eq!((lonely.starts_ns, lonely.ends, lonely.first), (vec![10], vec![3], 1));
-        let shared = Buckets::of(&[5, 6, 12], grouping).without_first_point();
+        let mut shared = Buckets::of(&[5, 6, 12], grouping);
+        shared.drop_first_point();
         assert_eq!((shared.starts_ns, shared.ends, shared.first), (vec![0, 10], vec![2, 3], 1));
     }
 }

@@ -147,16 +147,22 @@ fn drop_first(timestamps_ns: &mut Vec<i64>) {
     }
 }
 
-/// The sorted timestamps of all series, each once.
+/// The sorted timestamps of all series, each once. Cheap where one series has nearly all of them.
 fn union(series: &[Points]) -> Vec<i64> {
-    let Some((first, rest)) = series.split_first() else { return Vec::new() };
-    if rest.iter().all(|points| points.timestamps_ns == first.timestamps_ns) {
-        return first.timestamps_ns.clone();
+    let Some(longest) = series.iter().max_by_key(|points| points.len()) else { return Vec::new() };
+    let mut all = longest.timestamps_ns.clone();
+    for points in series {
+        let mut known = longest.timestamps_ns.iter().peekable();
+        all.extend(points.timestamps_ns.iter().filter(|at| {
+            while known.next_if(|other| other < at).is_some() {}
+            known.peek() != Some(at)
+        }));
     }
-    let mut all: Vec<i64> = series.iter().flat_map(|points| points.timestamps_ns.iter().copied()).collect();
-    // A stable sort merges runs that are sorted already.
-    all.sort();
-    all.dedup();
+    if all.len() > longest.len() {
+        // A stable sort merges runs that are sorted already.
+        all.sort();
+        all.dedup();
+    }
     all
 }
 

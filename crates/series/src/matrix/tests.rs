@@ -145,6 +145,17 @@ fn overlap_is_cut_and_measured() {
     assert_eq!(empty.require_overlap(50.0, false, false), Err(OverlapError::Nothing));
 }
 
+#[test]
+fn a_series_without_points_leaves_nothing_of_a_difference() {
+    for fill in ["dropna", "ffill", "bfill", "full_ffill", "full_bfill"] {
+        let series_of = [points(&[(1, 1.0), (2, 2.0)]), Points::default()];
+        let matrix = Matrix::align(GRANULARITY, &series_of, Fill::parse(fill).unwrap());
+        let (full, empty) = (matrix.select(&[0]), matrix.select(&[1]));
+        let difference = binary(BinaryOp::Sub, Operand::Series(full), Operand::Series(empty)).unwrap();
+        assert!(only(&series(difference), 0).is_empty(), "{fill}");
+    }
+}
+
 /// A day of 2023-11-21 by its hour, minute and second.
 fn at(hour: i64, minute: i64, second: i64) -> i64 {
     1_700_524_800 + hour * 3600 + minute * 60 + second
@@ -185,6 +196,12 @@ fn fill_with_a_number_or_nothing() {
     };
     assert_eq!(mean(Fill::Value(0.0)), [23.1, 7.0, 2.5]);
     assert_eq!(mean(Fill::Null), [23.1, 7.0, 5.0]);
+    let wide = Grouping::Span(Timespan::from_seconds(300));
+    let stored_means = [&first, &second].map(|raw| resample(raw, wide, stored("mean")));
+    let across = |fill, name| Matrix::align(wide, &stored_means, fill).aggregate(method(name));
+    let buckets = [day + 30 * 60, day + 35 * 60];
+    assert_eq!(only(&across(Fill::Value(0.0), "mean"), 0), [(buckets[0], 15.05), (buckets[1], 2.5)]);
+    assert_eq!(across(Fill::Null, "min").columns[0], [2.55, 5.0]);
 }
 
 #[test]
