@@ -41,6 +41,15 @@ impl<'a> Access<'a> {
         if self.allows(rule, target) { Ok(()) } else { Err(MetricError::Forbidden("")) }
     }
 
+    /// Whether decisions by `rule` depend on nothing of a target but who made it.
+    pub(crate) fn judges_by_creator(&self, rule: &str) -> bool {
+        const OF_CREATOR: [&str; 3] = ["creator", "created_by_user_id", "created_by_project_id"];
+        let of_creator = |attribute: &String| OF_CREATOR.contains(&attribute.as_str());
+        self.enforcer.is_none_or(|enforcer| {
+            enforcer.attributes(rule).is_some_and(|attributes| attributes.iter().all(of_creator))
+        })
+    }
+
     /// Whether lists show this caller everything without asking rules.
     fn sees_all(&self) -> bool {
         self.enforcer.is_none() || !self.identity.filters_rows
@@ -151,6 +160,13 @@ fn put_creator(target: &mut PolicyTarget, prefix: &str, creator: Option<&str>) {
         put(target, prefix, "created_by_user_id", Some(user));
         put(target, prefix, "created_by_project_id", Some(project));
     }
+}
+
+/// What rules see of something of which only the creator counts.
+pub(crate) fn creator_target(creator: Option<&str>) -> PolicyTarget {
+    let mut target = PolicyTarget::new();
+    put_creator(&mut target, "", creator);
+    target
 }
 
 /// What rules see of a policy.

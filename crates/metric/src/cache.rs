@@ -31,6 +31,8 @@ pub(crate) struct TextId(u32);
 impl TextId {
     /// Stands for no text at all.
     const NONE: Self = Self(u32::MAX);
+    /// Stands for a text that did not fit; never in the cache.
+    const UNKNOWN: Self = Self(u32::MAX - 1);
 }
 
 /// Texts held once each.
@@ -103,30 +105,23 @@ impl MetricCache {
         Generation(*self.generation.read())
     }
 
-    /// Remembers `metric` unless something was forgotten since `generation`, and says what is remembered; nothing where
-    /// it cannot be.
-    pub(crate) fn enter(&self, metric: &Metric, generation: Generation) -> Option<CachedMetric> {
+    /// The entry of `metric`; it is remembered unless something was forgotten since `generation`.
+    pub(crate) fn enter(&self, metric: &Metric, generation: Generation) -> CachedMetric {
         let creator = match &metric.creator {
-            Some(creator) => self.intern(&self.creators, creator)?,
+            Some(creator) => intern(&self.creators, creator).unwrap_or(TextId::UNKNOWN),
             None => TextId::NONE,
         };
         let entry = CachedMetric { key: metric.key, policy: metric.policy.key, creator };
         let current = self.generation.read();
-        if *current == generation.0 {
+        if *current == generation.0 && creator != TextId::UNKNOWN {
             self.by_id.insert(metric.id, entry);
             if let (Some(resource), Some(name)) = (metric.resource_id, &metric.name)
-                && let Some(name) = self.intern(&self.names, name)
+                && let Some(name) = intern(&self.names, name)
             {
                 self.by_name.insert((resource, name), entry);
             }
         }
-        Some(entry)
-    }
-
-    #[expect(clippy::unused_self, reason = "reads as what the cache does with one of its tables")]
-    fn intern(&self, table: &RwLock<Texts>, text: &str) -> Option<TextId> {
-        let known = table.read().ids.get(text).copied();
-        known.or_else(|| table.write().intern(text))
+        entry
     }
 
     /// Whom a creator's id stands for.
@@ -161,6 +156,11 @@ impl MetricCache {
     }
 }
 
+fn intern(table: &RwLock<Texts>, text: &str) -> Option<TextId> {
+    let known = table.read().ids.get(text).copied();
+    known.or_else(|| table.write().intern(text))
+}
+
 #[cfg(test)]
 mod tests {
     use nephometer_model::ArchivePolicy;
@@ -188,7 +188,7 @@ mod tests {
     fn remembers_and_forgets() {
         let cache = MetricCache::new(100);
         let metric = metric(1, "cpu");
-        let entry = cache.enter(&metric, cache.generation()).unwrap();
+        let entry = cache.enter(&metric, cache.generation());
         assert_eq!(cache.get(metric.id), Some(entry));
         assert_eq!(named(&cache, "cpu"), Some(entry));
         assert_eq!(named(&cache, "memory"), None);
@@ -205,7 +205,7 @@ mod tests {
         let metric = metric(1, "cpu");
         let before = cache.generation();
         cache.forget([&metric]);
-        assert!(cache.enter(&metric, before).is_some());
+        cache.enter(&metric, before);
         assert_eq!((cache.get(metric.id), named(&cache, "cpu")), (None, None));
     }
 

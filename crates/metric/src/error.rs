@@ -3,6 +3,8 @@
 use nephometer_drivers::{IndexError, StoreError};
 use nephometer_model::{MetricId, PolicyError, ResourceId};
 
+use crate::MeasureError;
+
 /// Why the service refuses a request.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum MetricError {
@@ -78,6 +80,9 @@ pub enum MetricError {
     /// A metric of the path or body, named as the client named it.
     #[error("Metric {0} does not exist")]
     NoSuchMetric(MetricId),
+    /// A request about measures; see there.
+    #[error(transparent)]
+    Measure(#[from] MeasureError),
     /// A resource that is not there, or not for this caller.
     #[error("Resource {0} does not exist")]
     NoSuchResource(ResourceId),
@@ -93,6 +98,14 @@ impl MetricError {
                 | IndexError::NoSuchArchivePolicy(_)),
             ) => Self::Reference(error),
             other => other,
+        }
+    }
+
+    /// As [`MetricError::into_reference`], where the resource itself is what the request addresses.
+    pub(crate) fn into_reference_to_metrics(self) -> Self {
+        match self {
+            error @ Self::Index(IndexError::NoSuchResource(_)) => error,
+            other => other.into_reference(),
         }
     }
 }

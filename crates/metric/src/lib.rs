@@ -1,17 +1,32 @@
 //! The metric service: ingestion, queries and aggregates over the contracts of `drivers`. Knows no HTTP and no adapter.
 
 mod access;
+mod cache;
 mod error;
 pub mod ingest;
 mod invalid;
+mod measures;
+mod metrics;
+pub mod operations;
 mod policies;
 pub mod query;
+mod resource_types;
+mod resources;
 mod rules;
 mod service;
+mod status;
+mod watch;
+
+pub use nephometer_series::matrix::{Fill, OperationError};
+pub use nephometer_series::{Calendar, Grouping, Points};
 
 pub use access::{Access, split_creator};
 pub use error::MetricError;
-pub use invalid::{InvalidInput, Step};
+pub use invalid::{InvalidInput, Step, python_str};
+pub use measures::{MeasureError, MeasuresQuery, MetricAddress, Series, UnknownResource, WriteTarget};
+pub use metrics::{MetricWithResource, NewMetricSpec};
 pub use policies::{ArchivePolicyPatch, NewArchivePolicy, PolicyItemSpec};
+pub use resource_types::{AttributeSpec, kind_name};
+pub use resources::{MetricSpec, ResourceList, ResourcePatch, ResourceSpec};
 pub use rules::choose_policy;
 pub use service::{MetricService, MetricSettings};

@@ -2,9 +2,11 @@
 //! Parsing only: names and types of attributes are not known here, the index binds them.
 
 mod json;
+mod predicate;
 mod text;
 
 pub use json::parse_filter;
+pub use predicate::parse_predicate;
 pub use text::parse_filter_text;
 
 use crate::InvalidInput;

@@ -6,17 +6,21 @@ use nephometer_drivers::{Indexer, MeasureStore};
 use nephometer_model::{Clock, IdSource, MethodSet};
 
 use crate::MetricError;
+use crate::cache::MetricCache;
+use crate::watch::WatchedIndexer;
 
 /// What an operator decides about the service.
 #[derive(Debug, Clone)]
 pub struct MetricSettings {
     /// Methods of policies that name none, or only `+m`/`-m`.
     pub default_methods: MethodSet,
+    /// How many metrics are remembered in memory for writing, at about a hundred bytes each.
+    pub cached_metrics: usize,
 }
 
 impl Default for MetricSettings {
     fn default() -> Self {
-        Self { default_methods: MethodSet::upstream_default() }
+        Self { default_methods: MethodSet::upstream_default(), cached_metrics: 4_000_000 }
     }
 }
 
@@ -27,6 +31,7 @@ pub struct MetricService {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) settings: MetricSettings,
+    pub(crate) cache: Arc<MetricCache>,
 }
 
 impl MetricService {
@@ -38,7 +43,9 @@ impl MetricService {
         ids: Arc<dyn IdSource>,
         settings: MetricSettings,
     ) -> Self {
-        Self { indexer, store, clock, ids, settings }
+        let cache = Arc::new(MetricCache::new(settings.cached_metrics));
+        let indexer = Arc::new(WatchedIndexer::new(indexer, Arc::clone(&cache)));
+        Self { indexer, store, clock, ids, settings, cache }
     }
 
     /// The clock that requests are measured and dated by.

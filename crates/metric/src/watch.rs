@@ -117,7 +117,12 @@ impl Indexer for WatchedIndexer {
         self.inner.resource(type_name, id).await
     }
 
-    async fn update_resource(&self, type_name: &str, id: ResourceId, change: ResourceChange) -> Answer<Resource> {
+    async fn update_resource(
+        &self,
+        type_name: &str,
+        id: ResourceId,
+        change: ResourceChange,
+    ) -> Answer<Resource> {
         let Some(metrics) = &change.metrics else {
             return self.inner.update_resource(type_name, id, change).await;
         };

@@ -1,0 +1,183 @@
+//! Reading aggregates of one metric or of several.
+
+use nephometer_drivers::{AggregateRead, LateSpan};
+use nephometer_model::{AggregationMethod, Metric, MetricId, Timespan, Timestamp};
+use nephometer_series::{Grouping, Points, resample};
+
+use super::{MeasureError, MetricAddress};
+use crate::access::metric_target;
+use crate::{Access, MetricError, MetricService};
+
+/// Which aggregates of a metric to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MeasuresQuery {
+    /// Name of the method.
+    pub method: String,
+    /// Width of the buckets; nothing means all that the policy has, coarsest first.
+    pub granularity: Option<Timespan>,
+    /// First point in time, rounded down to a bucket.
+    pub start: Option<Timestamp>,
+    /// End, exclusive, compared with the start of a bucket.
+    pub stop: Option<Timestamp>,
+    /// What to regroup to; needs a granularity.
+    pub resample: Option<Grouping>,
+}
+
+/// Aggregates of one metric at one granularity.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Series {
+    /// Width of the buckets.
+    pub granularity: Grouping,
+    /// Buckets in ascending order.
+    pub points: Points,
+}
+
+impl MeasuresQuery {
+    /// What to read of a metric, or why its policy does not have it.
+    fn plan(&self, metric: &Metric) -> Result<Vec<AggregateRead>, MeasureError> {
+        let method =
+            AggregationMethod::parse(&self.method).filter(|method| metric.policy.methods.contains(*method));
+        let method = method.ok_or_else(|| MeasureError::MethodNotComputed {
+            metric: metric.id,
+            method: self.method.clone(),
+        })?;
+        let granularities = match self.granularity {
+            None => metric.policy.granularities_coarsest_first(),
+            Some(granularity) if metric.policy.item(granularity).is_some() => vec![granularity],
+            Some(granularity) => {
+                return Err(MeasureError::AggregationNotComputed {
+                    metric: metric.id,
+                    method: self.method.clone(),
+                    granularity,
+                });
+            }
+        };
+        let (start, stop) = self.stored_range(method);
+        let read = |granularity| AggregateRead {
+            key: metric.key,
+            policy: metric.policy.key,
+            method,
+            granularity,
+            start,
+            stop,
+        };
+        Ok(granularities.into_iter().map(read).collect())
+    }
+
+    /// The range of stored aggregates that makes up whole groups of the range asked for. Differences of aggregates
+    /// reach back to the one before, however far that is.
+    fn stored_range(&self, method: AggregationMethod) -> (Option<Timestamp>, Option<Timestamp>) {
+        let Some(grouping) = self.resample else { return (self.start, self.stop) };
+        let start = self.start.filter(|_| !method.rate);
+        let start = start.map(|start| Timestamp::from_ns(grouping.group(start.ns()).start_ns.max(0)));
+        let stop = self.stop.and_then(|stop| {
+            let last = grouping.group(stop.ns().saturating_sub(1)).last_ns;
+            last.checked_add(1).map(Timestamp::from_ns)
+        });
+        (start, stop)
+    }
+
+    fn finish(&self, read: &AggregateRead, points: Points) -> Series {
+        let Some(grouping) = self.resample else {
+            return Series { granularity: Grouping::Span(read.granularity), points };
+        };
+        let mut points = resample(&points, grouping, read.method);
+        let start = self.start.map(|start| grouping.group(start.ns()).start_ns);
+        points.cut(start, self.stop.map(Timestamp::ns));
+        Series { granularity: grouping, points }
+    }
+}
+
+impl MetricService {
+    /// Reads stored series, one answer each, in order.
+    pub(crate) async fn read_points(&self, reads: Vec<AggregateRead>) -> Result<Vec<Points>, MetricError> {
+        let answers = self.store.read(reads).await?;
+        let points = answers
+            .into_iter()
+            .map(|answer| Points { timestamps_ns: answer.timestamps_ns, values: answer.values });
+        Ok(points.collect())
+    }
+
+    /// Aggregates of a metric that the caller may read, coarsest granularity first.
+    pub async fn read_measures(
+        &self,
+        metric: &Metric,
+        query: &MeasuresQuery,
+    ) -> Result<Vec<Series>, MetricError> {
+        let reads = query.plan(metric)?;
+        let points = self.read_points(reads.clone()).await?;
+        Ok(reads.iter().zip(points).map(|(read, points)| query.finish(read, points)).collect())
+    }
+
+    /// Aggregates of several metrics in one read, in the order of `ids`, each metric once.
+    pub async fn read_many(
+        &self,
+        access: &Access<'_>,
+        ids: &[MetricId],
+        query: &MeasuresQuery,
+    ) -> Result<Vec<(MetricId, Vec<Series>)>, MetricError> {
+        let metrics = self.known_metrics(access, "get measures", ids).await?;
+        let plans = metrics.iter().map(|metric| query.plan(metric)).collect::<Result<Vec<_>, _>>()?;
+        let mut points = self.read_points(plans.concat()).await?.into_iter();
+        let series = |plan: &Vec<AggregateRead>| {
+            plan.iter().zip(points.by_ref()).map(|(read, points)| query.finish(read, points)).collect()
+        };
+        let series: Vec<Vec<Series>> = plans.iter().map(series).collect();
+        Ok(metrics.iter().map(|metric| metric.id).zip(series).collect())
+    }
+
+    /// The metrics of `ids`, in order, each once: all exist, and `rule` lets the caller act on each of them.
+    pub(crate) async fn known_metrics(
+        &self,
+        access: &Access<'_>,
+        rule: &str,
+        ids: &[MetricId],
+    ) -> Result<Vec<Metric>, MetricError> {
+        let found = self.indexer.metrics_by_id(ids).await?;
+        let mut by_id: std::collections::HashMap<_, _> =
+            found.into_iter().map(|metric| (metric.id, metric)).collect();
+        let mut missing: Vec<_> =
+            ids.iter().filter(|id| !by_id.contains_key(id)).map(ToString::to_string).collect();
+        if !missing.is_empty() {
+            missing.sort_unstable();
+            missing.dedup();
+            return Err(MeasureError::UnknownMetrics(missing).into());
+        }
+        let metrics: Vec<_> = ids.iter().filter_map(|id| by_id.remove(id)).collect();
+        self.require_each(access, rule, &metrics).await?;
+        Ok(metrics)
+    }
+
+    /// Refuses unless `rule` lets the caller act on each of these metrics, seen with their resources.
+    pub(crate) async fn require_each(
+        &self,
+        access: &Access<'_>,
+        rule: &str,
+        metrics: &[Metric],
+    ) -> Result<(), MetricError> {
+        let mut resource_ids: Vec<_> = metrics.iter().filter_map(|metric| metric.resource_id).collect();
+        resource_ids.sort_unstable();
+        resource_ids.dedup();
+        let resources = if resource_ids.is_empty() || access.judges_by_creator(rule) {
+            Vec::new()
+        } else {
+            self.indexer.resources_by_id(&resource_ids).await?
+        };
+        let by_id: std::collections::HashMap<_, _> =
+            resources.iter().map(|resource| (resource.id, resource)).collect();
+        metrics.iter().try_for_each(|metric| {
+            let resource = metric.resource_id.and_then(|id| by_id.get(&id).copied());
+            access.require(rule, &metric_target(metric, resource))
+        })
+    }
+
+    /// Measures of a metric that came too late to count, by span, oldest first.
+    pub async fn late_measures(
+        &self,
+        access: &Access<'_>,
+        address: &MetricAddress,
+    ) -> Result<Vec<LateSpan>, MetricError> {
+        let found = self.allowed_metric(access, "get measures", address).await?;
+        Ok(self.store.late(found.metric.key).await?)
+    }
+}
