@@ -33,3 +33,18 @@ pub enum Record {
     /// The index has forgotten these series.
     DeleteSeries(Vec<SeriesKey>),
 }
+
+/// Path of the segment whose first record has `position`.
+fn segment_path(folder: &str, position: u64) -> String {
+    format!("{folder}/wal-{position:020}.log")
+}
+
+/// Position of the first record of the segment called `name`; nothing for other files.
+fn first_position_of(name: &str) -> Option<u64> {
+    let digits = name.strip_prefix("wal-")?.strip_suffix(".log")?;
+    let canonical = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if canonical { digits.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests;
