@@ -47,7 +47,7 @@ fn batch(n: u64) -> WriteBatch {
     WriteBatch {
         runs: vec![run(n + 5, 2), run(n + 6, 2), run(n + 9, 1)],
         timestamps_ns: [10, 20, 10, 20, 11].map(|s| (1_700_000_000 + s) * 1_000_000_000).to_vec(),
-        values: vec![1.25, n as f64, 3.0, 1.0 / 3.0, f64::INFINITY],
+        values: vec![1.25, (n + 20) as f64, 3.0, 1.0 / 3.0, f64::INFINITY],
     }
 }
 
