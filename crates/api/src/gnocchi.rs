@@ -5,14 +5,30 @@
 
 mod archive_policy;
 mod archive_policy_rule;
+mod arguments;
+mod attributes;
+mod batch;
 mod call;
+mod conditional;
 mod decode;
 mod error;
 mod front;
+mod json_patch;
+mod late;
+mod measure_error;
+mod measures;
+mod metric;
 mod openapi;
 mod paging;
+mod points;
 mod render;
+mod resource;
+mod resource_form;
+mod resource_metric;
+mod resource_type;
 mod route;
+mod search_resource;
+mod status;
 mod values;
 mod versions;
 

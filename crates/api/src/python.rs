@@ -4,28 +4,8 @@ use serde_json::Value;
 
 use crate::json;
 
-/// `repr` of a string: single quotes unless only they occur inside; what cannot be printed is escaped.
-pub fn repr_str(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut out = String::with_capacity(text.len() + 2);
-    out.push(quote);
-    for c in text.chars() {
-        match c {
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            c if c == quote => {
-                out.push('\\');
-                out.push(c);
-            }
-            c if c.is_control() && u32::from(c) < 0x100 => out.push_str(&format!("\\x{:02x}", u32::from(c))),
-            c => out.push(c),
-        }
-    }
-    out.push(quote);
-    out
-}
+/// `repr` of a string.
+pub use nephometer_metric::python_str as repr_str;
 
 /// `repr` of a value as Python's JSON reader would build it.
 pub fn repr(value: &Value) -> String {

@@ -6,80 +6,15 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
-
-use crate::python;
+use nephometer_metric::InvalidInput;
+use serde_json::{Map, Value};
 
 #[cfg(test)]
 mod tests;
 
-/// One step from the body's root towards the value that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
-    /// Entry of an object.
-    Key(String),
-    /// Element of a list.
-    Index(usize),
-}
-
-/// The first thing that is wrong with a body.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Invalid {
-    message: String,
-    path: Vec<Step>,
-    /// Whether what failed is the whole value of an object's entry.
-    entry_value: bool,
-}
-
-impl Invalid {
-    /// An error at the value that is being checked.
-    pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), path: Vec::new(), entry_value: false }
-    }
-
-    /// An error inside the value that is being checked.
-    pub fn at(message: impl Into<String>, path: Vec<Step>) -> Self {
-        Self { message: message.into(), path, entry_value: false }
-    }
-
-    /// Upstream's `detail` object.
-    pub fn detail(&self) -> Value {
-        let steps = self.path.iter().map(|step| match step {
-            Step::Key(key) => key.clone(),
-            Step::Index(index) => index.to_string(),
-        });
-        json!({"cause": "Invalid input", "reason": self.to_string(), "detail": steps.collect::<Vec<_>>()})
-    }
-
-    fn within(mut self, step: Step) -> Self {
-        self.path.insert(0, step);
-        self
-    }
-}
-
-impl std::fmt::Display for Invalid {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)?;
-        if self.entry_value {
-            f.write_str(" for dictionary value")?;
-        }
-        if self.path.is_empty() {
-            return Ok(());
-        }
-        f.write_str(" @ data")?;
-        for step in &self.path {
-            match step {
-                Step::Key(key) => write!(f, "[{}]", python::repr_str(key))?,
-                Step::Index(index) => write!(f, "[{index}]")?,
-            }
-        }
-        Ok(())
-    }
-}
-
 /// A check that only code can express; it may replace the value, or say what is wrong (a plain message, or a place
 /// deeper inside).
-pub type Check = Arc<dyn Fn(Value) -> Result<Value, Invalid> + Send + Sync>;
+pub type Check = Arc<dyn Fn(Value) -> Result<Value, InvalidInput> + Send + Sync>;
 
 /// What a value must look like.
 #[derive(Clone)]
@@ -171,22 +106,24 @@ impl Key {
 impl Schema {
     /// A check in code that fails with a plain message.
     pub fn custom(check: impl Fn(Value) -> Result<Value, String> + Send + Sync + 'static) -> Self {
-        Self::Custom(Arc::new(move |value| check(value).map_err(Invalid::new)))
+        Self::Custom(Arc::new(move |value| check(value).map_err(InvalidInput::new)))
     }
 
     /// A check in code that may fail at a place inside.
-    pub fn custom_place(check: impl Fn(Value) -> Result<Value, Invalid> + Send + Sync + 'static) -> Self {
+    pub fn custom_place(
+        check: impl Fn(Value) -> Result<Value, InvalidInput> + Send + Sync + 'static,
+    ) -> Self {
         Self::Custom(Arc::new(check))
     }
 
     /// This, or null.
     #[must_use]
     pub fn or_null(self) -> Self {
-        Self::Any(vec![Self::Null, self])
+        Self::Any(vec![self, Self::Null])
     }
 
     /// Checks `value` and returns it converted, or the first error.
-    pub fn check(&self, value: Value) -> Result<Value, Invalid> {
+    pub fn check(&self, value: Value) -> Result<Value, InvalidInput> {
         match self {
             Self::Anything => Ok(value),
             Self::Str => require(value.is_string(), value, "expected str"),
@@ -207,17 +144,17 @@ impl Schema {
     }
 }
 
-fn require(ok: bool, value: Value, message: &str) -> Result<Value, Invalid> {
-    if ok { Ok(value) } else { Err(Invalid::new(message)) }
+fn require(ok: bool, value: Value, message: &str) -> Result<Value, InvalidInput> {
+    if ok { Ok(value) } else { Err(InvalidInput::new(message)) }
 }
 
-fn check_int(value: Value, min: Option<i64>, max: Option<i64>) -> Result<Value, Invalid> {
+fn check_int(value: Value, min: Option<i64>, max: Option<i64>) -> Result<Value, InvalidInput> {
     let number = match &value {
         Value::Bool(flag) => i128::from(*flag),
         Value::Number(number) if !number.is_f64() => {
             number.as_i64().map(i128::from).or(number.as_u64().map(i128::from)).unwrap_or(0)
         }
-        _ => return Err(Invalid::new("expected int")),
+        _ => return Err(InvalidInput::new("expected int")),
     };
     check_bounds(number, min.map(i128::from), max.map(i128::from))?;
     Ok(value)
@@ -227,10 +164,10 @@ fn check_bounds<T: PartialOrd + std::fmt::Display>(
     value: T,
     min: Option<T>,
     max: Option<T>,
-) -> Result<(), Invalid> {
+) -> Result<(), InvalidInput> {
     match (min, max) {
-        (Some(min), _) if value < min => Err(Invalid::new(format!("value must be at least {min}"))),
-        (_, Some(max)) if value > max => Err(Invalid::new(format!("value must be at most {max}"))),
+        (Some(min), _) if value < min => Err(InvalidInput::new(format!("value must be at least {min}"))),
+        (_, Some(max)) if value > max => Err(InvalidInput::new(format!("value must be at most {max}"))),
         _ => Ok(()),
     }
 }
@@ -239,7 +176,7 @@ fn check_bounds<T: PartialOrd + std::fmt::Display>(
     clippy::cast_possible_truncation,
     reason = "Python's int() cuts the fraction; the bounds are checked"
 )]
-fn coerce_int(value: &Value, min: i64) -> Result<Value, Invalid> {
+fn coerce_int(value: &Value, min: i64) -> Result<Value, InvalidInput> {
     let whole = match value {
         Value::Bool(flag) => Some(i64::from(*flag)),
         Value::Number(number) => match number.as_i64() {
@@ -249,67 +186,64 @@ fn coerce_int(value: &Value, min: i64) -> Result<Value, Invalid> {
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     };
-    let whole = whole.ok_or_else(|| Invalid::new("expected int"))?;
+    let whole = whole.ok_or_else(|| InvalidInput::new("expected int"))?;
     check_bounds(whole, Some(min), None)?;
     Ok(whole.into())
 }
 
-fn check_real(value: Value, min: Option<f64>, max: Option<f64>) -> Result<Value, Invalid> {
+fn check_real(value: Value, min: Option<f64>, max: Option<f64>) -> Result<Value, InvalidInput> {
     let number = match &value {
         Value::Bool(flag) => f64::from(u8::from(*flag)),
         Value::Number(number) => number.as_f64().unwrap_or(f64::NAN),
-        _ => return Err(Invalid::new("expected Real")),
+        _ => return Err(InvalidInput::new("expected Real")),
     };
     check_bounds(number, min, max)?;
     Ok(value)
 }
 
-fn check_length(value: Value, min: usize, max: usize) -> Result<Value, Invalid> {
+fn check_length(value: Value, min: usize, max: usize) -> Result<Value, InvalidInput> {
     let length = match &value {
         Value::String(text) => text.chars().count(),
         Value::Array(items) => items.len(),
         Value::Object(map) => map.len(),
-        _ => return Err(Invalid::new("invalid value or type")),
+        _ => return Err(InvalidInput::new("invalid value or type")),
     };
     if length < min {
-        return Err(Invalid::new(format!("length of value must be at least {min}")));
+        return Err(InvalidInput::new(format!("length of value must be at least {min}")));
     }
     if length > max {
-        return Err(Invalid::new(format!("length of value must be at most {max}")));
+        return Err(InvalidInput::new(format!("length of value must be at most {max}")));
     }
     Ok(value)
 }
 
 /// Errors inside an element are reported at once; of errors at elements themselves the first.
-fn check_list(element: &Schema, value: Value) -> Result<Value, Invalid> {
-    let Value::Array(items) = value else { return Err(Invalid::new("expected a list")) };
-    let mut first: Option<Invalid> = None;
+fn check_list(element: &Schema, value: Value) -> Result<Value, InvalidInput> {
+    let Value::Array(items) = value else { return Err(InvalidInput::new("expected a list")) };
+    let mut first: Option<InvalidInput> = None;
     let mut checked = Vec::with_capacity(items.len());
     for (index, item) in items.into_iter().enumerate() {
         match element.check(item) {
             Ok(item) => checked.push(item),
-            Err(error) if !error.path.is_empty() => return Err(error.within(Step::Index(index))),
+            Err(error) if !error.path.is_empty() => return Err(error.at(index)),
             Err(error) => {
-                first.get_or_insert_with(|| error.within(Step::Index(index)));
+                first.get_or_insert_with(|| error.at(index));
             }
         }
     }
     first.map_or(Ok(Value::Array(checked)), Err)
 }
 
-fn check_entry(schema: &Schema, key: &str, value: Value) -> Result<Value, Invalid> {
-    schema.check(value).map_err(|mut error| {
-        error.entry_value = error.entry_value || error.path.is_empty();
-        error.within(Step::Key(key.to_owned()))
-    })
+fn check_entry(schema: &Schema, key: &str, value: Value) -> Result<Value, InvalidInput> {
+    schema.check(value).map_err(|error| error.under(key))
 }
 
-fn check_object(keys: &[Key], value: Value) -> Result<Value, Invalid> {
-    let Value::Object(entries) = value else { return Err(Invalid::new("expected a dictionary")) };
+fn check_object(keys: &[Key], value: Value) -> Result<Value, InvalidInput> {
+    let Value::Object(entries) = value else { return Err(InvalidInput::new("expected a dictionary")) };
     let mut checked = Map::with_capacity(keys.len());
     for (name, value) in entries {
         let Some(key) = keys.iter().find(|key| key.name == name) else {
-            return Err(Invalid::at("extra keys not allowed", vec![Step::Key(name)]));
+            return Err(InvalidInput::key("extra keys not allowed", &name));
         };
         let value = check_entry(&key.schema, &name, value)?;
         checked.insert(name, value);
@@ -322,24 +256,24 @@ fn check_object(keys: &[Key], value: Value) -> Result<Value, Invalid> {
                 checked.insert(key.name.clone(), value);
             }
             Presence::Required => {
-                return Err(Invalid::at("required key not provided", vec![Step::Key(key.name.clone())]));
+                return Err(InvalidInput::key("required key not provided", &key.name));
             }
         }
     }
     Ok(Value::Object(checked))
 }
 
-fn check_map(schema: &Schema, value: Value) -> Result<Value, Invalid> {
-    let Value::Object(entries) = value else { return Err(Invalid::new("expected a dictionary")) };
+fn check_map(schema: &Schema, value: Value) -> Result<Value, InvalidInput> {
+    let Value::Object(entries) = value else { return Err(InvalidInput::new("expected a dictionary")) };
     let checked = entries.into_iter().map(|(key, value)| {
         let value = check_entry(schema, &key, value)?;
         Ok((key, value))
     });
-    Ok(Value::Object(checked.collect::<Result<_, Invalid>>()?))
+    Ok(Value::Object(checked.collect::<Result<_, InvalidInput>>()?))
 }
 
-fn check_any(alternatives: &[Schema], value: &Value) -> Result<Value, Invalid> {
-    let mut deepest: Option<Invalid> = None;
+fn check_any(alternatives: &[Schema], value: &Value) -> Result<Value, InvalidInput> {
+    let mut deepest: Option<InvalidInput> = None;
     for alternative in alternatives {
         match alternative.check(value.clone()) {
             Ok(value) => return Ok(value),
@@ -349,5 +283,5 @@ fn check_any(alternatives: &[Schema], value: &Value) -> Result<Value, Invalid> {
             Err(_) => {}
         }
     }
-    Err(deepest.unwrap_or_else(|| Invalid::new("no valid value found")))
+    Err(deepest.unwrap_or_else(|| InvalidInput::new("no valid value found")))
 }

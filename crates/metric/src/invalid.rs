@@ -82,7 +82,7 @@ impl fmt::Display for InvalidInput {
 }
 
 /// `text` quoted as Python's `repr` quotes it.
-pub(crate) fn python_str(text: &str) -> String {
+pub fn python_str(text: &str) -> String {
     let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push(quote);

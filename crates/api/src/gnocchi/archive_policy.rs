@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::call::Call;
 use super::render::{empty, json_answer};
 use super::route::{Answer, Route, handler};
-use super::values::{read_timespan, timespan};
+use super::values::{name_text, read_timespan, timespan};
 use crate::http::query::encode_path;
 use crate::schema::{Key, Schema};
 
@@ -44,7 +44,7 @@ async fn list(call: Call) -> Answer {
 async fn create(call: Call) -> Answer {
     call.service().require_create_archive_policy(&call.access())?;
     let checked = call.checked(&Schema::Object(vec![
-        Key::required("name", Schema::Str),
+        Key::required("name", name_text()),
         Key::with_default("back_window", json!(0), Schema::CoerceInt { min: 0 }),
         Key::optional("aggregation_methods", methods()),
         Key::required("definition", definition()),

@@ -8,7 +8,7 @@ use super::archive_policy::set_location;
 use super::call::Call;
 use super::render::{empty, json_answer};
 use super::route::{Answer, Route, handler};
-use super::values::read_text;
+use super::values::{name_text, read_text, short_text};
 use crate::schema::{Key, Schema};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -41,8 +41,8 @@ async fn list(call: Call) -> Answer {
 async fn create(call: Call) -> Answer {
     call.service().require_create_archive_policy_rule(&call.access())?;
     let checked = call.checked(&Schema::Object(vec![
-        Key::required("name", Schema::Str),
-        Key::required("metric_pattern", Schema::Str),
+        Key::required("name", name_text()),
+        Key::required("metric_pattern", short_text()),
         Key::required("archive_policy_name", Schema::Str),
     ]))?;
     let text = |key| read_text(checked.get(key)).unwrap_or_default();
@@ -65,7 +65,7 @@ async fn show(call: Call) -> Answer {
 async fn rename(call: Call) -> Answer {
     let name = call.param("name");
     call.service().require_archive_policy_rule(name).await?;
-    let checked = call.checked(&Schema::Object(vec![Key::required("name", Schema::Str)]))?;
+    let checked = call.checked(&Schema::Object(vec![Key::required("name", name_text())]))?;
     let new_name = read_text(checked.get("name")).unwrap_or_default();
     let rule = call.service().rename_archive_policy_rule(&call.access(), name, &new_name).await?;
     Ok(json_answer(StatusCode::OK, &body(&rule)))

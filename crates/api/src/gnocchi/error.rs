@@ -3,12 +3,12 @@
 use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use nephometer_drivers::{AuthError, IndexError, StoreError};
-use nephometer_metric::MetricError;
+use nephometer_metric::query::QueryError;
+use nephometer_metric::{InvalidInput, MetricError};
 use serde_json::{Value, json};
 
 use crate::http::body::BodyError;
 use crate::http::query::Repeated;
-use crate::schema::Invalid;
 
 /// Seconds after which a client may try again where nothing better is known.
 const RETRY_AFTER_SECONDS: u32 = 1;
@@ -66,9 +66,22 @@ impl ApiError {
     }
 }
 
-impl From<Invalid> for ApiError {
-    fn from(invalid: Invalid) -> Self {
-        Self::bad_request(invalid.detail())
+impl From<InvalidInput> for ApiError {
+    fn from(invalid: InvalidInput) -> Self {
+        Self::bad_request(json!({
+            "cause": "Invalid input",
+            "reason": invalid.to_string(),
+            "detail": invalid.detail(),
+        }))
+    }
+}
+
+impl From<QueryError> for ApiError {
+    fn from(error: QueryError) -> Self {
+        match error {
+            QueryError::Invalid(invalid) => invalid.into(),
+            QueryError::Syntax(_) => Self::bad_request(error.to_string()),
+        }
     }
 }
 
@@ -165,6 +178,7 @@ impl From<MetricError> for ApiError {
             MetricError::MetricNeedsName => {
                 Self::bad_request(json!({"cause": "Attribute value error", "detail": "name", "reason": text}))
             }
+            MetricError::Measure(error) => error.into(),
             MetricError::UnknownMethod { .. }
             | MetricError::Reference(_)
             | MetricError::Policy(_)

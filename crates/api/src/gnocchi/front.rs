@@ -148,7 +148,10 @@ async fn dispatch(
         asked: Asked::of(&parts.method, &parts.headers),
     });
     let limits = state.settings.body;
-    let admitted = admit(&state, &verbs, &asked, &parts).await;
+    let admitted = match find_verb(&verbs, &asked) {
+        Ok(route) => admit(&state, route, &asked, &parts).await,
+        Err(error) => Err(unknown_type(&state, &params).await.unwrap_or(error)),
+    };
     let (route, identity) = match admitted {
         Ok(admitted) => admitted,
         Err(error) => {
@@ -177,22 +180,32 @@ async fn dispatch(
     }
 }
 
-/// The route for the verb and the caller's identity, or why there is none: 405, 406, 401.
-async fn admit<'a>(
-    state: &GnocchiState,
-    verbs: &'a Verbs,
-    asked: &Asked,
-    parts: &http::request::Parts,
-) -> Result<(&'a Route, Identity), ApiError> {
-    let Some(route) = verbs.iter().find(|route| route.method == asked.method) else {
+/// The route for the verb, or 405.
+fn find_verb<'a>(verbs: &'a Verbs, asked: &Asked) -> Result<&'a Route, ApiError> {
+    verbs.iter().find(|route| route.method == asked.method).ok_or_else(|| {
         let mut allowed: Vec<_> = verbs.iter().map(|route| route.method.as_str()).collect();
         allowed.sort_unstable();
         let refused = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "");
-        return Err(match HeaderValue::from_str(&allowed.join(", ")) {
+        match HeaderValue::from_str(&allowed.join(", ")) {
             Ok(allow) => refused.with_header(header::ALLOW, allow),
             Err(_) => refused,
-        });
-    };
+        }
+    })
+}
+
+/// 404 where the path names a resource type that is not there: upstream looks types up before it looks at the verb.
+async fn unknown_type(state: &GnocchiState, params: &RawPathParams) -> Option<ApiError> {
+    let (_, name) = params.iter().find(|(name, _)| *name == "type")?;
+    state.service.schema_of(name).await.err().map(ApiError::from)
+}
+
+/// The caller's identity, or why the route is not for it: 406, 401.
+async fn admit<'a>(
+    state: &GnocchiState,
+    route: &'a Route,
+    asked: &Asked,
+    parts: &http::request::Parts,
+) -> Result<(&'a Route, Identity), ApiError> {
     if asked.accept.best(route.produces.offers()).is_none() {
         return Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, Value::Null));
     }

@@ -31,6 +31,9 @@ impl From<MeasureError> for ApiError {
                 "cause": text,
                 "detail": {"metric": metric, "aggregation_method": method},
             })),
+            MeasureError::UnknownResourceType(name) => {
+                Self::bad_request(json!({"cause": text, "detail": name}))
+            }
             MeasureError::AggregationNotComputed { .. } => Self::not_found(text),
             MeasureError::SearchNotComputed { method, granularity } => Self::bad_request(json!({
                 "cause": text,

@@ -8,7 +8,10 @@ use http::Method;
 
 use super::call::Call;
 use super::error::ApiError;
-use super::{archive_policy, archive_policy_rule, openapi, versions};
+use super::{
+    archive_policy, archive_policy_rule, batch, late, measures, metric, openapi, resource, resource_metric,
+    resource_type, search_resource, status, versions,
+};
 
 /// What a handler gives back.
 pub(super) type Answer = Result<Response, ApiError>;
@@ -127,7 +130,20 @@ pub(super) use handler;
 
 /// All routes, in the order of the document.
 pub fn routes() -> Vec<Route> {
-    let nouns =
-        [versions::routes(), openapi::routes(), archive_policy::routes(), archive_policy_rule::routes()];
+    let nouns = [
+        versions::routes(),
+        openapi::routes(),
+        archive_policy::routes(),
+        archive_policy_rule::routes(),
+        resource_type::routes(),
+        resource::routes(),
+        resource_metric::routes(),
+        search_resource::routes(),
+        metric::routes(),
+        measures::routes(),
+        late::routes(),
+        batch::routes(),
+        status::routes(),
+    ];
     nouns.into_iter().flatten().collect()
 }

@@ -1,13 +1,24 @@
 //! Values inside bodies that many nouns share: checks that convert them, and what reads the converted form back.
 
 use nephometer_model::time::{self, TimeInput};
-use nephometer_model::{
-    Metric, MetricId, ResourceId, Timespan, Timestamp, parse_python_uuid, resource_id_from,
-};
+use nephometer_model::{Metric, ResourceId, Timespan, Timestamp, parse_python_uuid, resource_id_from};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::schema::Schema;
+
+/// Longest name that anything can have, in characters.
+const MAX_NAME_CHARS: usize = 255;
+
+/// The name of something that is addressed by it.
+pub(super) fn name_text() -> Schema {
+    Schema::Length { of: Box::new(Schema::Str), min: 1, max: MAX_NAME_CHARS }
+}
+
+/// Text that is stored but addresses nothing; it may be empty.
+pub(super) fn short_text() -> Schema {
+    Schema::Length { of: Box::new(Schema::Str), min: 0, max: MAX_NAME_CHARS }
+}
 
 /// A span of time, positive: seconds as a number or text, or words. Converted to whole nanoseconds.
 pub(super) fn timespan() -> Schema {
@@ -79,11 +90,6 @@ pub(super) fn read_uuid(value: &Value) -> Option<Uuid> {
 /// A string of a checked body.
 pub(super) fn read_text(value: Option<&Value>) -> Option<String> {
     value.and_then(Value::as_str).map(str::to_owned)
-}
-
-/// The id of a metric in a path, or nothing where it cannot be one.
-pub(super) fn metric_id(text: &str) -> Option<MetricId> {
-    parse_python_uuid(text).map(MetricId)
 }
 
 /// `created_by_user_id` and `created_by_project_id`: null where nobody is known to have made it.

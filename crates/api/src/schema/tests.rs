@@ -43,14 +43,8 @@ fn places_inside_lists_name_the_index() {
     let schema = policy_like();
     let body = json!({"name": "a", "definition": [{"points": 3}, {"points": "x"}]});
     let invalid = schema.check(body).unwrap_err();
-    assert_eq!(
-        invalid.detail(),
-        json!({
-            "cause": "Invalid input",
-            "reason": "expected int for dictionary value @ data['definition'][1]['points']",
-            "detail": ["definition", "1", "points"],
-        })
-    );
+    assert_eq!(invalid.to_string(), "expected int for dictionary value @ data['definition'][1]['points']");
+    assert_eq!(invalid.detail(), ["definition", "1", "points"]);
     assert_eq!(
         error(&schema, json!({"name": "a", "definition": [{"points": 0}]})),
         "value must be at least 1 for dictionary value @ data['definition'][0]['points']"
