@@ -3,6 +3,8 @@
 //! A noun's file holds its routes, its handlers of about ten lines and its wire forms. What happens around a handler
 //! (routing, negotiation, identity, body, rendering of errors) is in `front` and `call`.
 
+mod aggregates;
+mod aggregation;
 mod archive_policy;
 mod archive_policy_rule;
 mod arguments;
@@ -27,6 +29,7 @@ mod resource_form;
 mod resource_metric;
 mod resource_type;
 mod route;
+mod search_metric;
 mod search_resource;
 mod status;
 mod values;

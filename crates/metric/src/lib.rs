@@ -1,6 +1,7 @@
 //! The metric service: ingestion, queries and aggregates over the contracts of `drivers`. Knows no HTTP and no adapter.
 
 mod access;
+mod aggregates;
 mod cache;
 mod error;
 pub mod ingest;
@@ -21,6 +22,10 @@ pub use nephometer_series::matrix::{Fill, OperationError};
 pub use nephometer_series::{Calendar, Grouping, Points};
 
 pub use access::{Access, split_creator};
+pub use aggregates::{
+    AggregatesQuery, CrossQuery, Gaps, GroupKey, MeasuredSeries, MetricAggregates, OwnedSeries,
+    ResourceAggregates, ResourceSelection, ValueSearch,
+};
 pub use error::MetricError;
 pub use invalid::{InvalidInput, Step, python_str};
 pub use measures::{MeasureError, MeasuresQuery, MetricAddress, Series, UnknownResource, WriteTarget};

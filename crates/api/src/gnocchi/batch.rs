@@ -66,9 +66,8 @@ async fn read(call: Call) -> Answer {
     let ids: Vec<_> =
         checked["metrics"].as_array().into_iter().flatten().filter_map(read_uuid).map(MetricId).collect();
     let found = call.service().read_many(&call.access(), &ids, &read_query(&checked)?).await?;
-    let named: Vec<_> = found.iter().map(|(id, series)| (id.to_string(), series.as_slice())).collect();
     let mut out = Vec::new();
-    write_named_series(&mut out, named.iter().map(|(id, series)| (id.as_str(), *series)));
+    write_named_series(&mut out, found.iter().map(|(id, series)| (id.to_string(), series.as_slice())));
     Ok(json_bytes(StatusCode::OK, out))
 }
 

@@ -4,7 +4,6 @@ use axum::response::Response;
 use http::{Method, StatusCode};
 use nephometer_metric::ingest::read_measures;
 use nephometer_metric::{MeasureError, MetricAddress};
-use nephometer_model::resource_id_from;
 
 use super::arguments::{measures_query, timestamp};
 use super::call::Call;
@@ -12,6 +11,7 @@ use super::decode::{JSON, require_media_type};
 use super::error::ApiError;
 use super::points::write_series;
 use super::render::{empty, json_bytes};
+use super::resource::resource_id;
 use super::route::{Answer, Route, handler};
 
 /// Bodies above this size are read off the threads that serve requests.
@@ -47,8 +47,7 @@ pub(super) fn address(call: &Call) -> Result<MetricAddress, ApiError> {
     if call.param("type").is_empty() {
         return Ok(MetricAddress::Id(id.to_owned()));
     }
-    let resource = resource_id_from(id, call.access().creator())
-        .map_err(|_| ApiError::not_found(format!("Resource {id} does not exist")))?;
+    let resource = resource_id(call)?;
     let (type_name, name) = (call.param("type").to_owned(), call.param("name").to_owned());
     Ok(MetricAddress::Named { type_name, resource, name })
 }

@@ -78,22 +78,22 @@ fn granularity(granularity: Grouping) -> Vec<u8> {
 }
 
 /// An object of series by name.
-pub(super) fn write_named_series<'a>(
+pub(super) fn write_named_series<'a, K: AsRef<str>>(
     out: &mut Vec<u8>,
-    named: impl IntoIterator<Item = (&'a str, &'a [Series])>,
+    named: impl IntoIterator<Item = (K, &'a [Series])>,
 ) {
     write_entries(out, named, |out, series| write_series(out, series));
 }
 
 /// An object whose values `write_value` writes.
-pub(super) fn write_entries<'a, T>(
+pub(super) fn write_entries<K: AsRef<str>, T>(
     out: &mut Vec<u8>,
-    entries: impl IntoIterator<Item = (&'a str, T)>,
+    entries: impl IntoIterator<Item = (K, T)>,
     mut write_value: impl FnMut(&mut Vec<u8>, T),
 ) {
     let start = out.len();
     write_list(out, entries, |out, (key, value)| {
-        write_str(out, key);
+        write_str(out, key.as_ref());
         out.extend_from_slice(b": ");
         write_value(out, value);
     });
@@ -131,7 +131,7 @@ mod tests {
         write_named_series(&mut out, [("a", &[][..]), ("b\"", &[][..])]);
         assert_eq!(String::from_utf8(out).unwrap(), r#"{"a": [], "b\"": []}"#);
         let mut out = Vec::new();
-        write_named_series(&mut out, []);
+        write_named_series::<&str>(&mut out, []);
         assert_eq!(out, b"{}");
     }
 

@@ -9,8 +9,8 @@ use http::Method;
 use super::call::Call;
 use super::error::ApiError;
 use super::{
-    archive_policy, archive_policy_rule, batch, late, measures, metric, openapi, resource, resource_metric,
-    resource_type, search_resource, status, versions,
+    aggregates, aggregation, archive_policy, archive_policy_rule, batch, late, measures, metric, openapi,
+    resource, resource_metric, resource_type, search_metric, search_resource, status, versions,
 };
 
 /// What a handler gives back.
@@ -143,6 +143,9 @@ pub fn routes() -> Vec<Route> {
         measures::routes(),
         late::routes(),
         batch::routes(),
+        aggregates::routes(),
+        aggregation::routes(),
+        search_metric::routes(),
         status::routes(),
     ];
     nouns.into_iter().flatten().collect()

@@ -75,6 +75,9 @@ pub enum MeasureError {
     /// Neither end of the measures to delete is given.
     #[error("At least one of start and stop must be specified to delete measures")]
     UnboundedDelete,
+    /// A resource type that a body names.
+    #[error("Resource type does not exist")]
+    UnknownResourceType(String),
     /// A group-by attribute that the resource type does not have.
     #[error("Invalid groupby attribute")]
     GroupBy,

@@ -1,0 +1,142 @@
+//! One aggregate of several metrics, as older clients ask for it: `/v1/aggregation`.
+
+use http::{Method, StatusCode};
+use nephometer_metric::{CrossQuery, Gaps, InvalidInput, Series};
+use nephometer_model::{MetricId, parse_python_uuid};
+
+use super::aggregates::group_body;
+use super::arguments;
+use super::call::Call;
+use super::error::ApiError;
+use super::points::write_series;
+use super::render::json_bytes;
+use super::resource::filter_of;
+use super::route::{Answer, Route, handler};
+use crate::json as encoder;
+
+const QUERY: &[&str] = &[
+    "metric",
+    "start",
+    "stop",
+    "aggregation",
+    "reaggregation",
+    "granularity",
+    "needed_overlap",
+    "fill",
+    "resample",
+    "refresh",
+];
+const RESOURCE_QUERY: &[&str] = &[
+    "filter",
+    "groupby",
+    "start",
+    "stop",
+    "aggregation",
+    "reaggregation",
+    "granularity",
+    "needed_overlap",
+    "fill",
+    "resample",
+    "refresh",
+];
+
+pub(super) fn routes() -> Vec<Route> {
+    let (metrics, named) = ("/v1/aggregation/metric", "/v1/aggregation/resource/{type}/metric/{name}");
+    let nameless = "/v1/aggregation/resource/{type}/metric";
+    vec![
+        Route::new(Method::GET, metrics, "Aggregate metrics named in the query", handler!(by_query))
+            .rule("get metric")
+            .query(QUERY)
+            .statuses(&[200, 400, 404]),
+        Route::new(Method::POST, metrics, "Aggregate metrics named in the body", handler!(by_body))
+            .rule("get metric")
+            .json_body()
+            .query(QUERY)
+            .statuses(&[200, 400, 404, 415]),
+        Route::new(Method::POST, named, "Aggregate metrics of resources", handler!(by_resource))
+            .rule("search resource")
+            .json_body()
+            .query(RESOURCE_QUERY)
+            .statuses(&[200, 400, 404, 415]),
+        Route::new(Method::POST, nameless, "Refused: a metric's name is missing", handler!(refuse))
+            .statuses(&[405]),
+    ]
+}
+
+async fn refuse(_: Call) -> Answer {
+    Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, ""))
+}
+
+/// The ids that texts name, or what is wrong with the first that names none.
+fn metric_ids<'a>(texts: impl Iterator<Item = Option<&'a str>>) -> Result<Vec<MetricId>, InvalidInput> {
+    let read = |(index, text): (usize, Option<&str>)| {
+        let id = text.and_then(parse_python_uuid);
+        id.map(MetricId).ok_or_else(|| InvalidInput::new("not a valid value").at(index))
+    };
+    texts.enumerate().map(read).collect()
+}
+
+async fn by_query(call: Call) -> Answer {
+    let ids = metric_ids(call.query.all("metric").map(Some))
+        .map_err(|error| ApiError::bad_request(format!("Invalid input: {error}")))?;
+    by_ids(&call, &ids).await
+}
+
+async fn by_body(call: Call) -> Answer {
+    let body = call.json()?;
+    let list = body.as_array().ok_or_else(|| InvalidInput::new("expected a list"))?;
+    let ids = metric_ids(list.iter().map(|value| value.as_str()))?;
+    by_ids(&call, &ids).await
+}
+
+async fn by_ids(call: &Call, ids: &[MetricId]) -> Answer {
+    let series = call.service().cross_metrics(&call.access(), ids, &query(call)?).await?;
+    Ok(plain_answer(&series))
+}
+
+fn plain_answer(series: &[Series]) -> axum::response::Response {
+    let mut out = Vec::new();
+    write_series(&mut out, series);
+    json_bytes(StatusCode::OK, out)
+}
+
+fn query(call: &Call) -> Result<CrossQuery, ApiError> {
+    let needed_overlap = arguments::needed_overlap(call)?.unwrap_or(100.0);
+    let (start, stop) = (arguments::timestamp(call, "start")?, arguments::timestamp(call, "stop")?);
+    let granularity = arguments::granularity(call)?;
+    let gaps = arguments::fill(call)?.map_or(Gaps::NeededOverlap(needed_overlap), Gaps::Fill);
+    let query = CrossQuery {
+        method: arguments::aggregation(call)?,
+        reaggregation: call.query.single("reaggregation")?.map(str::to_owned),
+        granularity,
+        start,
+        stop,
+        gaps,
+        resample: arguments::resample(call)?,
+    };
+    call.flag("refresh", false)?;
+    Ok(query)
+}
+
+async fn by_resource(call: Call) -> Answer {
+    let type_name = call.param("type");
+    call.service().schema_of(type_name).await?;
+    let (filter, query) = (filter_of(&call)?, query(&call)?);
+    let group_by: Vec<_> =
+        call.query.all("groupby").filter(|name| !name.is_empty()).map(str::to_owned).collect();
+    let (access, name) = (call.access(), call.param("name"));
+    let groups = call.service().cross_resources(&access, type_name, filter, name, &group_by, &query).await?;
+    if group_by.is_empty() {
+        let all = groups.first().map(|(_, series)| series.as_slice()).unwrap_or_default();
+        return Ok(plain_answer(all));
+    }
+    let mut out = Vec::new();
+    encoder::write_list(&mut out, &groups, |out, (group, series)| {
+        out.extend_from_slice(b"{\"group\": ");
+        encoder::write_value(out, &group_body(group));
+        out.extend_from_slice(b", \"measures\": ");
+        write_series(out, series);
+        out.push(b'}');
+    });
+    Ok(json_bytes(StatusCode::OK, out))
+}

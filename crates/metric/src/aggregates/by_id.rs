@@ -1,0 +1,80 @@
+//! Operations over metrics that are named by id.
+
+use nephometer_model::{MetricId, parse_python_uuid};
+
+use super::{AggregatesQuery, MeasuredSeries, SeriesReference};
+use crate::operations::{Node, OperationsError};
+use crate::{Access, MeasureError, MetricError, MetricService, MetricWithResource};
+
+/// What operations over metrics gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetricAggregates {
+    /// The series.
+    pub measures: MeasuredSeries,
+    /// The metrics read, each once.
+    pub metrics: Vec<MetricWithResource>,
+}
+
+impl MetricService {
+    /// Evaluates `node`, whose references are ids of metrics in any form of a UUID.
+    pub async fn aggregate_metrics(
+        &self,
+        access: &Access<'_>,
+        mut node: Node,
+        query: &AggregatesQuery,
+    ) -> Result<MetricAggregates, MetricError> {
+        let given = node.references();
+        if given.iter().any(|reference| parse_python_uuid(&reference.name).is_none()) {
+            let given = given.into_iter().map(|reference| (reference.name, reference.method)).collect();
+            return Err(MeasureError::from(OperationsError::InvalidReferences(given)).into());
+        }
+        node.rename(&|reference| {
+            if let Some(id) = parse_python_uuid(&reference.name) {
+                reference.name = id.to_string();
+            }
+        });
+        let wanted = node.references();
+        let mut ids: Vec<_> = wanted.iter().filter_map(|wanted| parse_python_uuid(&wanted.name)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let ids: Vec<_> = ids.into_iter().map(MetricId).collect();
+        let metrics = self.existing(&ids).await?;
+        for found in &metrics {
+            self.require_metric(access, "get metric", found)?;
+        }
+        let references: Vec<_> = wanted
+            .iter()
+            .filter_map(|wanted| {
+                let found = metrics.iter().find(|found| found.metric.id.to_string() == wanted.name)?;
+                Some(SeriesReference {
+                    lookup: wanted.name.clone(),
+                    method: wanted.method.clone(),
+                    metric: &found.metric,
+                    resource: None,
+                })
+            })
+            .collect();
+        let measures = self.evaluate_references(&node, &references, query).await?;
+        Ok(MetricAggregates { measures, metrics })
+    }
+
+    /// The metrics of all these ids, with their resources.
+    async fn existing(&self, ids: &[MetricId]) -> Result<Vec<MetricWithResource>, MetricError> {
+        let mut found = self.metrics_map(ids).await?;
+        let missing: Vec<_> =
+            ids.iter().filter(|id| !found.contains_key(id)).map(ToString::to_string).collect();
+        if !missing.is_empty() {
+            return Err(MeasureError::from(OperationsError::UnknownMetrics(missing)).into());
+        }
+        let mut resource_ids: Vec<_> = found.values().filter_map(|metric| metric.resource_id).collect();
+        resource_ids.sort_unstable();
+        resource_ids.dedup();
+        let resources = match resource_ids.is_empty() {
+            true => Vec::new(),
+            false => self.indexer.resources_by_id(&resource_ids).await?,
+        };
+        let of = |id| resources.iter().find(|resource| Some(resource.id) == id).cloned();
+        let metrics = ids.iter().filter_map(|id| found.remove(id));
+        Ok(metrics.map(|metric| MetricWithResource { resource: of(metric.resource_id), metric }).collect())
+    }
+}
