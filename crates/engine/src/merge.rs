@@ -1,0 +1,203 @@
+//! Merging: several parts of one sack become fewer, larger ones. On the way deletes are carried out, what no definition
+//! keeps is dropped, and, where a part has come of age, raw measures are replaced by rollups.
+//!
+//! Reads go on meanwhile; one catalog transaction swaps the parts. Measures that arrive meanwhile for a time that is being
+//! rolled up make the job void (it is tried again later): nothing that counted may cease to count.
+
+mod cursor;
+mod rollups;
+mod settle;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use nephometer_drivers::{CatalogChange, PartId, PartKind, PartRow, StoreError};
+use nephometer_series::Points;
+use nephometer_series::codec::SeriesColumns;
+
+use crate::core::Core;
+use crate::flush::seconds_since;
+use crate::head::KeyMap;
+use crate::parts::{PARTS, Part, PartsWriter, Provenance, path, rank, remove_all};
+use crate::tombstones::{Tombstones, erase};
+use crate::view::merge_newer;
+use cursor::RawCursor;
+use settle::Settler;
+
+/// What is to be merged.
+pub(crate) struct Job {
+    pub(crate) sack: usize,
+    pub(crate) kind: PartKind,
+    /// By ascending rank.
+    pub(crate) inputs: Vec<Arc<Part>>,
+    /// Whether raw measures that have come of age become rollups.
+    pub(crate) roll_up: bool,
+}
+
+/// What became of a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The parts are swapped.
+    Merged,
+    /// Late measures or deletes arrived meanwhile; nothing has changed.
+    Void,
+}
+
+/// What a job carries out, as it was when the job began.
+struct Orders {
+    tombstones: Tombstones,
+    dead: KeyMap<u64>,
+    /// Raw parts of the sack.
+    raw_parts: Vec<PartId>,
+    /// The position after the newest delete.
+    executed_position: u64,
+}
+
+/// Does `job`. After an error nothing has changed.
+pub(crate) fn run(core: &Arc<Core>, job: &Job) -> Result<Outcome, StoreError> {
+    let started_ns = core.clock.monotonic_ns();
+    let orders = orders(core, job.sack);
+    let mut writer = PartsWriter::new(core, provenance(core, job, &orders));
+    match job.kind {
+        PartKind::Raw => merge_raw(core, job, &orders, &mut writer)?,
+        PartKind::Rollup => rollups::merge(core, job, &orders, &mut writer)?,
+    }
+    let floor_ns = writer.rollup_floor_ns().filter(|_| job.kind == PartKind::Raw);
+    let rows = writer.finish()?;
+    let outcome = publish(core, job, &orders, floor_ns, &rows);
+    if outcome.as_ref().is_ok_and(|outcome| *outcome == Outcome::Merged) {
+        core.counters.merges.fetch_add(1, Ordering::Relaxed);
+        tracing::info!(
+            sack = job.sack,
+            kind = ?job.kind,
+            roll_up = job.roll_up,
+            inputs = job.inputs.len(),
+            input_bytes = job.inputs.iter().map(|part| part.row.bytes).sum::<u64>(),
+            outputs = rows.len(),
+            output_bytes = rows.iter().map(|row| row.bytes).sum::<u64>(),
+            seconds = seconds_since(core, started_ns),
+            "merged"
+        );
+    }
+    outcome
+}
+
+fn orders(core: &Core, sack: usize) -> Orders {
+    let sack = core.sacks[sack].lock();
+    let mut tombstones = Tombstones::default();
+    sack.tombstones.iter().for_each(|tombstone| tombstones.add(*tombstone));
+    let deletes = sack.tombstones.iter().map(|tombstone| tombstone.position);
+    let executed = deletes.chain(sack.dead.values().copied()).max();
+    Orders {
+        tombstones,
+        dead: sack.dead.clone(),
+        raw_parts: sack.parts.raw.iter().map(|part| part.row.id).collect(),
+        executed_position: executed.map_or(0, |position| position + 1),
+    }
+}
+
+fn provenance(core: &Core, job: &Job, orders: &Orders) -> Provenance {
+    let rows = || job.inputs.iter().map(|part| &part.row);
+    let max_position = rows().map(|row| row.max_position).max().unwrap_or(0);
+    let retained = job.roll_up || job.kind == PartKind::Rollup;
+    let as_of_ns = if retained { Some(core.now_ns()) } else { rows().map(|row| row.as_of_ns).min() };
+    Provenance {
+        sack: u32::try_from(job.sack).unwrap_or(u32::MAX),
+        level: rows().map(|row| row.level).max().unwrap_or(0).saturating_add(1),
+        min_position: rows().map(|row| row.min_position).min().unwrap_or(0),
+        max_position: max_position.max(orders.executed_position),
+        as_of_ns,
+    }
+}
+
+fn merge_raw(
+    core: &Arc<Core>,
+    job: &Job,
+    orders: &Orders,
+    writer: &mut PartsWriter,
+) -> Result<(), StoreError> {
+    let mut cursors = Vec::new();
+    for part in &job.inputs {
+        cursors.extend(RawCursor::open(part)?);
+    }
+    let settler = Settler::new(core, job);
+    while let Some(key) = cursors.iter().filter_map(RawCursor::key).min() {
+        core.go_on()?;
+        let mut points = Points::default();
+        let mut policy = 0;
+        for cursor in cursors.iter_mut().filter(|cursor| cursor.key() == Some(key)) {
+            let mut more = Points::default();
+            policy = cursor.take(key, &mut more);
+            erase(&mut more, orders.tombstones.of(key), cursor.max_position());
+            merge_newer(&mut points, (&more.timestamps_ns, &more.values));
+        }
+        if points.is_empty() || orders.dead.contains_key(&key) {
+            continue;
+        }
+        settler.settle(key, policy, &mut points, writer)?;
+        if !points.is_empty() {
+            writer.push_raw(&SeriesColumns {
+                key,
+                policy,
+                timestamps_ns: &points.timestamps_ns,
+                values: &points.values,
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Swaps the parts, unless what was rolled up is no longer all there is.
+fn publish(
+    core: &Core,
+    job: &Job,
+    orders: &Orders,
+    floor_ns: Option<i64>,
+    rows: &[PartRow],
+) -> Result<Outcome, StoreError> {
+    let discard = || remove_all(core, &rows.iter().map(path).collect::<Vec<_>>());
+    let synced = core.storage.sync_dir(PARTS).map_err(|error| StoreError::Io(error.to_string()));
+    synced.inspect_err(|_| discard())?;
+    let removed: Vec<PartId> = job.inputs.iter().map(|part| part.row.id).collect();
+    let _publish = core.publish.lock();
+    if floor_ns.is_some_and(|floor_ns| has_newcomers(core, job.sack, orders, floor_ns)) {
+        discard();
+        return Ok(Outcome::Void);
+    }
+    let change =
+        CatalogChange { add_parts: rows.to_vec(), remove_parts: removed.clone(), ..CatalogChange::default() };
+    core.commit(change).inspect_err(|error| {
+        if error.certain {
+            discard();
+        }
+    })?;
+    let parts: Vec<_> = rows.iter().map(|row| core.shelf.part(row.clone())).collect();
+    let mut sack = core.sacks[job.sack].lock();
+    sack.parts = Arc::new(sack.parts.with(parts, &removed));
+    drop(sack);
+    job.inputs.iter().for_each(|part| part.replaced());
+    Ok(Outcome::Merged)
+}
+
+/// Whether measures older than `floor_ns` have left the head, or are leaving it, or something was deleted, since the
+/// job began.
+fn has_newcomers(core: &Core, sack: usize, orders: &Orders, floor_ns: i64) -> bool {
+    let sack = core.sacks[sack].lock();
+    if sack.tombstones.iter().any(|tombstone| tombstone.position >= orders.executed_position) {
+        return true;
+    }
+    let new = |part: &&Arc<Part>| !orders.raw_parts.contains(&part.row.id);
+    sack.parts.raw.iter().filter(new).any(|part| part.row.min_ns < floor_ns)
+        || sack
+            .frozen
+            .as_ref()
+            .is_some_and(|frozen| frozen.buffer.sorted().any(|series| series.min_ns < floor_ns))
+}
+
+/// The rank of what comes out of merging `parts`.
+pub(crate) fn merged_rank<'a>(parts: impl IntoIterator<Item = &'a Arc<Part>>) -> (u64, u64) {
+    parts
+        .into_iter()
+        .map(|part| rank(&part.row))
+        .fold((u64::MAX, 0), |merged, (min, max)| (merged.0.min(min), merged.1.max(max)))
+}

@@ -1,0 +1,139 @@
+//! Answers to reads: raw and rollups of a series, cut by retention, aggregated once for all that is asked of it.
+
+use std::ops::Range;
+
+use nephometer_drivers::{AggregateRead, Aggregates, StoreError};
+use nephometer_model::{AggregationMethod, Timespan};
+use nephometer_series::{Points, aggregate_many};
+
+use crate::core::Core;
+use crate::retention::{ceil_ns, floor_ns, oldest_bucket_ns};
+use crate::view::{SeriesView, slice};
+
+/// Reads of one series that differ in nothing but the method.
+struct Group {
+    granularity: Timespan,
+    /// Starts of the buckets wanted.
+    buckets_ns: Range<i64>,
+    methods: Vec<AggregationMethod>,
+    /// Which reads these are.
+    reads: Vec<usize>,
+}
+
+impl Group {
+    /// The raw measures in the buckets that begin at `floor_ns` or later.
+    fn raw_range(&self, floor_ns: Option<i64>) -> Range<i64> {
+        let width_ns = self.granularity.ns();
+        let begin = floor_ns.map_or(i64::MIN, |floor| ceil_ns(floor, width_ns));
+        self.buckets_ns.start.max(begin)..ceil_ns(self.buckets_ns.end, width_ns)
+    }
+
+    fn has_rate(&self) -> bool {
+        self.methods.iter().any(|method| method.rate)
+    }
+}
+
+/// Answers `reads`, in their order.
+pub(crate) fn read(core: &Core, reads: &[AggregateRead]) -> Result<Vec<Aggregates>, StoreError> {
+    let mut answers = vec![Aggregates::default(); reads.len()];
+    let mut order: Vec<usize> = (0..reads.len()).collect();
+    order.sort_by_key(|at| (reads[*at].key, *at));
+    for run in order.chunk_by(|a, b| reads[*a].key == reads[*b].key) {
+        read_series(core, reads, run, &mut answers)?;
+    }
+    Ok(answers)
+}
+
+fn read_series(
+    core: &Core,
+    reads: &[AggregateRead],
+    run: &[usize],
+    answers: &mut [Aggregates],
+) -> Result<(), StoreError> {
+    let Some(first) = run.first().map(|at| &reads[*at]) else { return Ok(()) };
+    let view = core.view(first.key.0);
+    let newest = view.newest(core.present_ns())?;
+    let groups = groups(core, reads, run, newest);
+    let floor = view.floor_ns()?;
+    let (begins, ends): (Vec<_>, Vec<_>) = groups
+        .iter()
+        .map(|group| group.raw_range(floor))
+        .filter(|range| !range.is_empty())
+        .map(|range| (range.start, range.end))
+        .unzip();
+    let begin = begins.into_iter().min().unwrap_or(i64::MAX);
+    let range = begin..ends.into_iter().max().unwrap_or(begin);
+    let raw = view.raw(&range)?;
+    let previous = if !raw.is_empty() && groups.iter().any(Group::has_rate) {
+        view.previous(range.start)?
+    } else {
+        None
+    };
+    for group in groups {
+        let results = aggregate_group(&view, &group, floor, &raw, previous)?;
+        for (at, points) in group.reads.iter().zip(results) {
+            answers[*at] = Aggregates { timestamps_ns: points.timestamps_ns, values: points.values };
+        }
+    }
+    Ok(())
+}
+
+/// Gathers reads of one series by what they share.
+fn groups(core: &Core, reads: &[AggregateRead], run: &[usize], newest: Option<i64>) -> Vec<Group> {
+    let mut groups: Vec<Group> = Vec::new();
+    for at in run {
+        let read = &reads[*at];
+        let buckets_ns = buckets_of(core, read, newest);
+        let known = groups
+            .iter_mut()
+            .find(|group| group.granularity == read.granularity && group.buckets_ns == buckets_ns);
+        match known {
+            Some(group) => {
+                group.methods.push(read.method);
+                group.reads.push(*at);
+            }
+            None => groups.push(Group {
+                granularity: read.granularity,
+                buckets_ns,
+                methods: vec![read.method],
+                reads: vec![*at],
+            }),
+        }
+    }
+    groups
+}
+
+/// Starts of the buckets that `read` may show.
+fn buckets_of(core: &Core, read: &AggregateRead, newest: Option<i64>) -> Range<i64> {
+    let width_ns = read.granularity.ns();
+    let start = read.start.map_or(0, |start| floor_ns(start.ns().max(0), width_ns));
+    let policy = core.policy(read.policy.0);
+    let item = policy.as_ref().and_then(|policy| policy.item(read.granularity));
+    let kept = item.zip(newest).and_then(|(item, newest)| oldest_bucket_ns(item, newest));
+    let stop = read.stop.map_or(i64::MAX, |stop| stop.ns());
+    start.max(kept.unwrap_or(0))..stop
+}
+
+fn aggregate_group(
+    view: &SeriesView,
+    group: &Group,
+    floor: Option<i64>,
+    raw: &Points,
+    previous: Option<(i64, f64)>,
+) -> Result<Vec<Points>, StoreError> {
+    let (timestamps, values) = slice(raw, &group.raw_range(floor));
+    let begin = timestamps.first().map_or(0, |first| raw.timestamps_ns.partition_point(|t| t < first));
+    let before = begin.checked_sub(1).map(|at| (raw.timestamps_ns[at], raw.values[at])).or(previous);
+    let computed = aggregate_many(timestamps, values, before, group.granularity, &group.methods);
+    let Some(floor) = floor else { return Ok(computed) };
+    let slots = group.buckets_ns.start..group.buckets_ns.end.min(floor);
+    if slots.is_empty() {
+        return Ok(computed);
+    }
+    let mut results = view.rollups(group.granularity, &group.methods, &slots)?;
+    for (points, computed) in results.iter_mut().zip(computed) {
+        points.timestamps_ns.extend(computed.timestamps_ns);
+        points.values.extend(computed.values);
+    }
+    Ok(results)
+}

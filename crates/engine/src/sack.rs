@@ -1,0 +1,103 @@
+//! One sack: its heads, parts, deletes and late counts, under one lock that is held for moments only.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use nephometer_drivers::{LateCount, Tombstone};
+use nephometer_model::{SeriesKey, Timespan, Timestamp};
+
+use crate::head::{HeadBuffer, KeyMap, Run};
+use crate::parts::PartSet;
+use crate::tombstones::Tombstones;
+
+/// A head that is being written to parts.
+#[derive(Debug)]
+pub(crate) struct Frozen {
+    pub(crate) buffer: HeadBuffer,
+    /// Log position of the oldest write that may be inside.
+    pub(crate) start_position: u64,
+    /// Log position after the newest write inside.
+    pub(crate) end_position: u64,
+}
+
+/// Late measures by series, start and width of the span.
+pub(crate) type LateMap = HashMap<(u64, i64, i64), u64>;
+
+/// The state of one sack.
+pub(crate) struct Sack {
+    pub(crate) stride: u32,
+    pub(crate) active: HeadBuffer,
+    pub(crate) frozen: Option<Arc<Frozen>>,
+    pub(crate) parts: Arc<PartSet>,
+    pub(crate) tombstones: Tombstones,
+    /// Series that the index has forgotten, with the log position at which that was told.
+    pub(crate) dead: KeyMap<u64>,
+    /// Late measures that the catalog does not know yet.
+    pub(crate) late: LateMap,
+    /// Late measures of the frozen head, being written to the catalog.
+    pub(crate) frozen_late: LateMap,
+    /// Newest measure of each series: kept only where lateness is judged by upstream's rule.
+    pub(crate) newest_ns: KeyMap<i64>,
+}
+
+impl Sack {
+    pub(crate) fn new(stride: u32, parts: PartSet) -> Self {
+        Self {
+            stride,
+            active: HeadBuffer::new(stride),
+            frozen: None,
+            parts: Arc::new(parts),
+            tombstones: Tombstones::default(),
+            dead: KeyMap::default(),
+            late: LateMap::new(),
+            frozen_late: LateMap::new(),
+            newest_ns: KeyMap::default(),
+        }
+    }
+
+    /// Takes a run that counts.
+    pub(crate) fn append(&mut self, run: &Run<'_>) {
+        if self.dead.is_empty() || !self.dead.contains_key(&run.key) {
+            self.active.append(run);
+        }
+    }
+
+    /// Deletes a span: at once in the active head, by a tombstone everywhere else.
+    pub(crate) fn delete_span(&mut self, tombstone: Tombstone) {
+        self.active.remove(tombstone.key.0, tombstone.start_ns, tombstone.stop_ns);
+        self.newest_ns.remove(&tombstone.key.0);
+        self.tombstones.add(tombstone);
+    }
+
+    /// Forgets a series; `position` is the log's when that was told.
+    pub(crate) fn delete_series(&mut self, key: u64, position: u64) {
+        self.active.remove(key, i64::MIN, i64::MAX);
+        self.newest_ns.remove(&key);
+        self.tombstones.forget_series(key);
+        self.late.retain(|(late, _, _), _| *late != key);
+        self.dead.entry(key).or_insert(position);
+    }
+
+    /// Sets the active head aside to be written to parts; there must be no frozen one.
+    pub(crate) fn freeze(&mut self, start_position: u64, end_position: u64) {
+        debug_assert!(self.frozen.is_none(), "one head is frozen at a time");
+        let buffer = std::mem::replace(&mut self.active, HeadBuffer::new(self.stride));
+        self.frozen = Some(Arc::new(Frozen { buffer, start_position, end_position }));
+        self.frozen_late = std::mem::take(&mut self.late);
+    }
+
+    /// Counts `measures` late ones.
+    pub(crate) fn count_late(&mut self, key: u64, start: Timestamp, width: Timespan, measures: u64) {
+        *self.late.entry((key, start.ns(), width.ns())).or_default() += measures;
+    }
+}
+
+/// The entries of a map of late measures.
+pub(crate) fn late_counts(late: &LateMap) -> impl Iterator<Item = LateCount> + '_ {
+    late.iter().map(|((key, start_ns, width_ns), measures)| LateCount {
+        key: SeriesKey(*key),
+        start: Timestamp::from_ns(*start_ns),
+        width: Timespan::from_ns(*width_ns),
+        measures: *measures,
+    })
+}

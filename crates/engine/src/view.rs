@@ -1,0 +1,224 @@
+//! One series at one moment, merged from all places that hold some of it.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use nephometer_drivers::{PartId, StoreError, Tombstone};
+use nephometer_series::Points;
+
+use crate::core::Core;
+use crate::parts::{Part, PartSet, rank};
+use crate::sack::{Frozen, Sack};
+use crate::tombstones::erase;
+
+/// All that is stored of one series at one moment.
+pub(crate) struct SeriesView {
+    pub(crate) key: u64,
+    pub(crate) parts: Arc<PartSet>,
+    pub(crate) tombstones: Vec<Tombstone>,
+    frozen: Points,
+    active: Points,
+}
+
+impl Core {
+    /// The series `key` as it is now. One that the index has forgotten is empty.
+    pub(crate) fn view(&self, key: u64) -> SeriesView {
+        let sack = self.sack_of(key).lock();
+        let (mut view, frozen) = heads_of(&sack, key);
+        drop(sack);
+        view.add_frozen(frozen.as_deref());
+        view
+    }
+
+    /// As [`Self::view`], of a sack that is locked already.
+    pub(crate) fn view_in(&self, sack: &Sack, key: u64) -> SeriesView {
+        let (mut view, frozen) = heads_of(sack, key);
+        view.add_frozen(frozen.as_deref());
+        view
+    }
+}
+
+/// Everything of `key` but the frozen head's measures, which need no lock to be read.
+fn heads_of(sack: &Sack, key: u64) -> (SeriesView, Option<Arc<Frozen>>) {
+    let mut view = SeriesView {
+        key,
+        parts: Arc::default(),
+        tombstones: Vec::new(),
+        frozen: Points::default(),
+        active: Points::default(),
+    };
+    if sack.dead.contains_key(&key) {
+        return (view, None);
+    }
+    view.parts = Arc::clone(&sack.parts);
+    view.tombstones = sack.tombstones.of(key).to_vec();
+    view.active = sack.active.series(key).map(|series| sack.active.points(series)).unwrap_or_default();
+    (view, sack.frozen.clone())
+}
+
+impl SeriesView {
+    fn add_frozen(&mut self, frozen: Option<&Frozen>) {
+        let Some(frozen) = frozen else { return };
+        if let Some(series) = frozen.buffer.series(self.key) {
+            self.frozen = frozen.buffer.points(series);
+            erase(&mut self.frozen, &self.tombstones, frozen.end_position);
+        }
+    }
+
+    /// The oldest measure in the heads, if they hold any.
+    pub(crate) fn head_min_ns(&self) -> Option<i64> {
+        let firsts = [self.frozen.timestamps_ns.first(), self.active.timestamps_ns.first()];
+        firsts.into_iter().flatten().min().copied()
+    }
+
+    /// The raw measures in `range_ns`; of equal timestamps the newest written.
+    pub(crate) fn raw(&self, range_ns: &Range<i64>) -> Result<Points, StoreError> {
+        let mut points = Points::default();
+        for part in &self.parts.raw {
+            self.add_part(part, range_ns, &mut points)?;
+        }
+        self.add_heads(range_ns, &mut points);
+        Ok(points)
+    }
+
+    /// As [`Self::raw`], with `inner` in the place of the parts `inner_parts`, whose greatest rank is `inner_rank`.
+    pub(crate) fn raw_around(
+        &self,
+        range_ns: &Range<i64>,
+        inner: &Points,
+        inner_parts: &[PartId],
+        inner_rank: (u64, u64),
+    ) -> Result<Points, StoreError> {
+        let mut points = Points::default();
+        let others = self.parts.raw.iter().filter(|part| !inner_parts.contains(&part.row.id));
+        let (older, newer): (Vec<_>, Vec<_>) = others.partition(|part| rank(&part.row) < inner_rank);
+        for part in older {
+            self.add_part(part, range_ns, &mut points)?;
+        }
+        merge_newer(&mut points, slice(inner, range_ns));
+        for part in newer {
+            self.add_part(part, range_ns, &mut points)?;
+        }
+        self.add_heads(range_ns, &mut points);
+        Ok(points)
+    }
+
+    fn add_part(&self, part: &Part, range_ns: &Range<i64>, points: &mut Points) -> Result<(), StoreError> {
+        let disjoint = points.timestamps_ns.last().is_none_or(|last| *last < part.row.min_ns);
+        if disjoint && self.tombstones.is_empty() {
+            return part.read_raw(self.key, range_ns, points);
+        }
+        let mut more = Points::default();
+        part.read_raw(self.key, range_ns, &mut more)?;
+        erase(&mut more, &self.tombstones, part.row.max_position);
+        merge_newer(points, (&more.timestamps_ns, &more.values));
+        Ok(())
+    }
+
+    fn add_heads(&self, range_ns: &Range<i64>, points: &mut Points) {
+        merge_newer(points, slice(&self.frozen, range_ns));
+        merge_newer(points, slice(&self.active, range_ns));
+    }
+
+    /// The newest timestamp of a raw measure that is not after `bound_ns`.
+    pub(crate) fn newest(&self, bound_ns: i64) -> Result<Option<i64>, StoreError> {
+        self.newest_around(bound_ns, &[])
+    }
+
+    /// As [`Self::newest`], without the parts `except`.
+    pub(crate) fn newest_around(&self, bound_ns: i64, except: &[PartId]) -> Result<Option<i64>, StoreError> {
+        let last = |points: &Points| {
+            let end = points.timestamps_ns.partition_point(|t| *t <= bound_ns);
+            end.checked_sub(1).map(|at| points.timestamps_ns[at])
+        };
+        let mut newest = last(&self.active).max(last(&self.frozen));
+        let eligible = |part: &&Arc<Part>| part.row.min_ns <= bound_ns && !except.contains(&part.row.id);
+        let mut parts: Vec<&Arc<Part>> = self.parts.raw.iter().filter(eligible).collect();
+        parts.sort_by_key(|part| std::cmp::Reverse(part.row.max_ns));
+        for part in parts {
+            if newest.is_some_and(|newest| newest >= part.row.max_ns) {
+                break;
+            }
+            let range = newest.map_or(i64::MIN, |newest| newest + 1)..bound_ns.saturating_add(1);
+            newest = newest.max(self.newest_in(part, &range)?);
+        }
+        Ok(newest)
+    }
+
+    fn newest_in(&self, part: &Part, range_ns: &Range<i64>) -> Result<Option<i64>, StoreError> {
+        if self.tombstones.is_empty() {
+            return part.newest_raw(self.key, range_ns);
+        }
+        let mut points = Points::default();
+        part.read_raw(self.key, range_ns, &mut points)?;
+        erase(&mut points, &self.tombstones, part.row.max_position);
+        Ok(points.timestamps_ns.last().copied())
+    }
+
+    /// The last raw measure before `at_ns`, however old.
+    pub(crate) fn previous(&self, at_ns: i64) -> Result<Option<(i64, f64)>, StoreError> {
+        let Some(before_ns) = self.newest(at_ns.saturating_sub(1))? else { return Ok(None) };
+        Ok(self.raw(&(before_ns..before_ns + 1))?.iter().next())
+    }
+}
+
+/// The measures of `points` in `range_ns`.
+pub(crate) fn slice<'a>(points: &'a Points, range_ns: &Range<i64>) -> (&'a [i64], &'a [f64]) {
+    let begin = points.timestamps_ns.partition_point(|t| *t < range_ns.start);
+    let end = points.timestamps_ns.partition_point(|t| *t < range_ns.end).max(begin);
+    (&points.timestamps_ns[begin..end], &points.values[begin..end])
+}
+
+/// Merges `newer` into `points`; at equal timestamps `newer` wins. Cheap where `newer` begins after the end.
+pub(crate) fn merge_newer(points: &mut Points, newer: (&[i64], &[f64])) {
+    let (timestamps, values) = newer;
+    let Some(first) = timestamps.first() else { return };
+    if points.timestamps_ns.last().is_none_or(|last| last < first) {
+        points.timestamps_ns.extend_from_slice(timestamps);
+        points.values.extend_from_slice(values);
+        return;
+    }
+    // What lies before the first newer measure stays where it is.
+    let begin = points.timestamps_ns.partition_point(|t| t < first);
+    let older_timestamps = points.timestamps_ns.split_off(begin);
+    let older_values = points.values.split_off(begin);
+    let mut older = 0;
+    for (timestamp, value) in timestamps.iter().zip(values) {
+        while older < older_timestamps.len() && older_timestamps[older] < *timestamp {
+            points.timestamps_ns.push(older_timestamps[older]);
+            points.values.push(older_values[older]);
+            older += 1;
+        }
+        if older_timestamps.get(older) == Some(timestamp) {
+            older += 1;
+        }
+        points.timestamps_ns.push(*timestamp);
+        points.values.push(*value);
+    }
+    points.timestamps_ns.extend_from_slice(&older_timestamps[older..]);
+    points.values.extend_from_slice(&older_values[older..]);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn newer_wins(
+            older in prop::collection::btree_map(0..40_i64, -9.0..9.0, 0..30),
+            newer in prop::collection::btree_map(0..40_i64, -9.0..9.0, 0..30),
+        ) {
+            let mut points: Points = older.clone().into_iter().collect();
+            let more: Points = newer.clone().into_iter().collect();
+            merge_newer(&mut points, (&more.timestamps_ns, &more.values));
+            let mut expected: BTreeMap<i64, f64> = older;
+            expected.extend(newer);
+            prop_assert_eq!(points, expected.into_iter().collect::<Points>());
+        }
+    }
+}
