@@ -5,6 +5,8 @@
 
 mod auth;
 mod catalog;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 mod index_error;
 mod indexer;
 mod measures;

@@ -142,11 +142,11 @@ CREATE TABLE part (
 
 -- One row: how far parts cover the log, and late measures ever.
 CREATE TABLE catalog_state (
-    only BIGINT PRIMARY KEY CHECK (only = 1),
+    pk BIGINT PRIMARY KEY CHECK (pk = 1),
     log_position BIGINT NOT NULL,
     late_measures BIGINT NOT NULL
 );
-INSERT INTO catalog_state (only, log_position, late_measures) VALUES (1, 0, 0);
+INSERT INTO catalog_state (pk, log_position, late_measures) VALUES (1, 0, 0);
 
 CREATE TABLE tombstone (
     series_key BIGINT NOT NULL,

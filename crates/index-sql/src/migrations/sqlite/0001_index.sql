@@ -142,11 +142,11 @@ CREATE TABLE part (
 
 -- One row: how far parts cover the log, and late measures ever.
 CREATE TABLE catalog_state (
-    only INTEGER PRIMARY KEY CHECK (only = 1),
+    pk INTEGER PRIMARY KEY CHECK (pk = 1),
     log_position INTEGER NOT NULL,
     late_measures INTEGER NOT NULL
 ) STRICT;
-INSERT INTO catalog_state (only, log_position, late_measures) VALUES (1, 0, 0);
+INSERT INTO catalog_state (pk, log_position, late_measures) VALUES (1, 0, 0);
 
 CREATE TABLE tombstone (
     series_key INTEGER NOT NULL,
