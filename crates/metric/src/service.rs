@@ -32,6 +32,8 @@ pub struct MetricService {
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) settings: MetricSettings,
     pub(crate) cache: Arc<MetricCache>,
+    /// Held while policies travel from the index to the store, so that an older state never comes after a newer one.
+    policies_on_their_way: tokio::sync::Mutex<()>,
 }
 
 impl MetricService {
@@ -45,7 +47,8 @@ impl MetricService {
     ) -> Self {
         let cache = Arc::new(MetricCache::new(settings.cached_metrics));
         let indexer = Arc::new(WatchedIndexer::new(indexer, Arc::clone(&cache)));
-        Self { indexer, store, clock, ids, settings, cache }
+        let policies_on_their_way = tokio::sync::Mutex::new(());
+        Self { indexer, store, clock, ids, settings, cache, policies_on_their_way }
     }
 
     /// The clock that requests are measured and dated by.
@@ -55,6 +58,7 @@ impl MetricService {
 
     /// Tells the store how all policies look now: at start, and after each change of one.
     pub async fn load_policies(&self) -> Result<(), MetricError> {
+        let _alone = self.policies_on_their_way.lock().await;
         let policies = self.indexer.archive_policies().await?;
         self.store.set_policies(&policies);
         Ok(())

@@ -16,17 +16,22 @@ use crate::schema::{Key, Schema};
 pub(super) fn routes() -> Vec<Route> {
     let (all, one) = ("/v1/archive_policy", "/v1/archive_policy/{name}");
     vec![
-        Route::new(Method::GET, all, "List archive policies", handler!(list)).rule("list archive policy"),
+        Route::new(Method::GET, all, "List archive policies", handler!(list))
+            .rule("list archive policy")
+            .gives("ArchivePolicy[]"),
         Route::new(Method::POST, all, "Create an archive policy", handler!(create))
             .rule("create archive policy")
-            .json_body()
+            .takes("NewArchivePolicy")
+            .gives("ArchivePolicy")
             .statuses(&[201, 400, 409, 415]),
         Route::new(Method::GET, one, "Show an archive policy", handler!(show))
             .rule("get archive policy")
+            .gives("ArchivePolicy")
             .statuses(&[200, 404]),
         Route::new(Method::PATCH, one, "Change an archive policy", handler!(change))
             .rule("update archive policy")
-            .json_body()
+            .takes("ArchivePolicyChange")
+            .gives("ArchivePolicy")
             .query(&["redefine"])
             .statuses(&[200, 400, 404, 415]),
         Route::new(Method::DELETE, one, "Delete an archive policy that nothing uses", handler!(delete))

@@ -15,17 +15,21 @@ pub(super) fn routes() -> Vec<Route> {
     let (all, one) = ("/v1/archive_policy_rule", "/v1/archive_policy_rule/{name}");
     vec![
         Route::new(Method::GET, all, "List rules in matching order", handler!(list))
-            .rule("list archive policy rule"),
+            .rule("list archive policy rule")
+            .gives("ArchivePolicyRule[]"),
         Route::new(Method::POST, all, "Create a rule", handler!(create))
             .rule("create archive policy rule")
-            .json_body()
+            .takes("ArchivePolicyRule")
+            .gives("ArchivePolicyRule")
             .statuses(&[201, 400, 409, 415]),
         Route::new(Method::GET, one, "Show a rule", handler!(show))
             .rule("get archive policy rule")
+            .gives("ArchivePolicyRule")
             .statuses(&[200, 404]),
         Route::new(Method::PATCH, one, "Rename a rule", handler!(rename))
             .rule("update archive policy rule")
-            .json_body()
+            .takes("ArchivePolicyRuleChange")
+            .gives("ArchivePolicyRule")
             .statuses(&[200, 400, 404, 415]),
         Route::new(Method::DELETE, one, "Delete a rule", handler!(delete))
             .rule("delete archive policy rule")

@@ -23,12 +23,12 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::new(Method::POST, by_id, "Write measures of metrics named by id", handler!(by_metric))
             .rule("post measures")
-            .json_body()
+            .takes("MeasuresByMetric")
             .statuses(&[202, 400, 415]),
         Route::new(Method::POST, by_name, "Write measures of metrics of resources", handler!(by_resource))
             .rule("post measures")
             .query(&["create_metrics"])
-            .json_body()
+            .takes("MeasuresByResource")
             .statuses(&[202, 400, 415]),
         Route::new(
             Method::POST,

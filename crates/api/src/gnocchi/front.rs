@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
 use axum::response::Response;
 use axum::routing::any;
@@ -49,15 +50,17 @@ pub(super) fn router(state: Arc<GnocchiState>) -> Router {
     let mut inner = Router::new();
     for (path, verbs) in by_path {
         let (state, verbs) = (Arc::clone(&state), Arc::new(verbs));
-        let handle = move |params: RawPathParams, request: Request| {
-            dispatch(Arc::clone(&state), Arc::clone(&verbs), params, request)
+        let handle = move |params: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
+            let (state, verbs) = (Arc::clone(&state), Arc::clone(&verbs));
+            async move {
+                match params {
+                    Ok(params) => dispatch(state, verbs, params, request).await,
+                    Err(_) => not_found(request).await,
+                }
+            }
         };
         inner = inner.route(path, any(handle));
     }
-    let not_found = |request: Request| async move {
-        let asked = Asked::of(request.method(), request.headers());
-        render::refusal(ApiError::not_found(Value::Null), &asked)
-    };
     let inner = inner.fallback(not_found);
     let compression = CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
@@ -65,6 +68,12 @@ pub(super) fn router(state: Arc<GnocchiState>) -> Router {
     Router::new()
         .fallback(move |request: Request| front(Arc::clone(&state), inner.clone(), request))
         .layer(compression)
+}
+
+/// The answer for paths that lead nowhere, or that are no text.
+async fn not_found(request: Request) -> Response {
+    let asked = Asked::of(request.method(), request.headers());
+    render::refusal(ApiError::not_found(Value::Null), &asked)
 }
 
 async fn front(state: Arc<GnocchiState>, inner: Router, request: Request) -> Response {
@@ -155,7 +164,10 @@ async fn dispatch(
     let (route, identity) = match admitted {
         Ok(admitted) => admitted,
         Err(error) => {
-            body::drain(request_body, limits).await;
+            // A client that waits for leave to send its body has not begun, and learns of the refusal instead.
+            if !parts.headers.contains_key(header::EXPECT) {
+                body::drain(request_body, limits).await;
+            }
             return render::refusal(error, &asked);
         }
     };

@@ -28,11 +28,12 @@ fn routes_at(path: &'static str) -> [Route; 3] {
     [
         Route::new(Method::GET, path, "Read aggregates", handler!(list))
             .rule("get measures")
+            .gives("Aggregates")
             .query(READ)
             .statuses(&[200, 400, 404]),
         Route::new(Method::POST, path, "Write measures", handler!(post))
             .rule("post measures")
-            .json_body()
+            .takes("Measures")
             .statuses(&[202, 400, 404, 415]),
         Route::new(Method::DELETE, path, "Delete the measures of a span", handler!(delete))
             .rule("delete metric")

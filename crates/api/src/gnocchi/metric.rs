@@ -24,6 +24,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::new(Method::GET, all, "List metrics", handler!(list))
             .rule("list metric")
+            .gives("Metric[]")
             .query(&[
                 "id",
                 "name",
@@ -40,10 +41,12 @@ pub(super) fn routes() -> Vec<Route> {
             .statuses(&[200, 400]),
         Route::new(Method::POST, all, "Create a metric", handler!(create))
             .rule("create metric")
-            .json_body()
+            .takes("NewMetric")
+            .gives("Metric")
             .statuses(&[201, 400, 404, 415]),
         Route::new(Method::GET, one, "Show a metric", handler!(show))
             .rule("get metric")
+            .gives("Metric")
             .statuses(&[200, 404]),
         Route::new(Method::DELETE, one, "Delete a metric with its measures", handler!(delete))
             .rule("delete metric")

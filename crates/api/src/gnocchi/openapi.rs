@@ -13,7 +13,9 @@ const EVERYWHERE: [u16; 6] = [400, 406, 408, 413, 500, 503];
 const IDENTIFIED: [u16; 2] = [401, 403];
 
 pub(super) fn routes() -> Vec<Route> {
-    vec![Route::new(Method::GET, "/v1/openapi.json", "This document", handler!(show)).public()]
+    vec![
+        Route::new(Method::GET, "/v1/openapi.json", "This document", handler!(show)).public().gives("Object"),
+    ]
 }
 
 async fn show(call: Call) -> Answer {
@@ -40,21 +42,23 @@ fn document(server: &str) -> Value {
         "paths": paths,
         "components": {
             "securitySchemes": {"basic": {"type": "http", "scheme": "basic"}},
-            "schemas": {"Error": error_schema()},
+            "schemas": schemas(),
         },
     })
 }
 
-fn error_schema() -> Value {
-    json!({
-        "type": "object",
-        "required": ["code", "title", "description"],
-        "properties": {
-            "code": {"type": "integer"},
-            "title": {"type": "string"},
-            "description": {"description": "text, an object with cause, reason and detail, or null"},
-        },
-    })
+/// The schemas that routes name.
+fn schemas() -> Value {
+    serde_json::from_str(include_str!("openapi_schemas.json"))
+        .expect("a file of this crate, read by its tests")
+}
+
+/// A reference to a schema, or to a list of such.
+fn reference(name: &str) -> Value {
+    match name.strip_suffix("[]") {
+        Some(item) => json!({"type": "array", "items": reference(item)}),
+        None => json!({"$ref": format!("#/components/schemas/{name}")}),
+    }
 }
 
 /// All statuses that a route can answer with, ascending.
@@ -84,7 +88,7 @@ fn operation(route: &Route) -> Value {
         operation["description"] = json!(format!("Guarded by the policy rule `{rule}`."));
     }
     if let Some(media_type) = route.consumes {
-        operation["requestBody"] = json!({"content": {media_type: {"schema": {}}}});
+        operation["requestBody"] = json!({"content": {media_type: {"schema": reference(route.takes)}}});
     }
     operation
 }
@@ -116,8 +120,11 @@ fn responses(route: &Route) -> Value {
                 "text/html": {"schema": {"type": "string"}},
             });
         } else if matches!(status, 200 | 201) {
-            let offers =
-                route.produces.offers().iter().map(|media_type| ((*media_type).to_owned(), json!({})));
+            let offers = route.produces.offers().iter().map(|media_type| {
+                let json = *media_type == "application/json";
+                let schema = if json { reference(route.gives) } else { json!({"type": "string"}) };
+                ((*media_type).to_owned(), json!({"schema": schema}))
+            });
             response["content"] = Value::Object(offers.collect());
         }
         responses.insert(status.to_string(), response);
@@ -128,6 +135,17 @@ fn responses(route: &Route) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn schemas_that_routes_name_exist_and_are_all_used() {
+        let text = serde_json::to_string(&document("http://localhost")).unwrap();
+        for name in schemas().as_object().unwrap().keys() {
+            assert!(text.contains(&format!("\"#/components/schemas/{name}\"")), "nobody names {name}");
+        }
+        for name in text.split("\"#/components/schemas/").skip(1).filter_map(|rest| rest.split('"').next()) {
+            assert!(schemas().get(name).is_some(), "no schema {name}");
+        }
+    }
 
     #[test]
     fn every_route_and_status_is_in_the_document_and_no_other() {

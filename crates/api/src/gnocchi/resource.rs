@@ -27,32 +27,39 @@ pub(super) fn routes() -> Vec<Route> {
     let (all, one) = ("/v1/resource/{type}", "/v1/resource/{type}/{id}");
     let history = "/v1/resource/{type}/{id}/history";
     vec![
-        Route::new(Method::GET, "/v1/resource", "List resource types with their URLs", handler!(types)),
+        Route::new(Method::GET, "/v1/resource", "List resource types with their URLs", handler!(types))
+            .gives("Object"),
         Route::new(Method::GET, all, "List resources", handler!(list))
             .rule("list resource")
+            .gives("Resource[]")
             .query(LIST_QUERY)
             .statuses(&[200, 400, 404]),
         Route::new(Method::POST, all, "Create a resource", handler!(create))
             .rule("create resource")
-            .json_body()
+            .takes("NewResource")
+            .gives("Resource")
             .statuses(&[201, 400, 404, 409, 415]),
         Route::new(Method::DELETE, all, "Delete resources that match a filter", handler!(delete_many))
             .rule("delete resources")
-            .json_body()
+            .takes("Filter")
+            .gives("Deleted")
             .query(&["filter"])
             .statuses(&[200, 400, 404, 415]),
         Route::new(Method::GET, one, "Show a resource", handler!(show))
             .rule("get resource")
+            .gives("Resource")
             .statuses(&[200, 304, 404, 412]),
         Route::new(Method::PATCH, one, "Change a resource", handler!(change))
             .rule("update resource")
-            .json_body()
+            .takes("ResourceChange")
+            .gives("Resource")
             .statuses(&[200, 400, 404, 409, 412, 415]),
         Route::new(Method::DELETE, one, "Delete a resource with its metrics", handler!(delete))
             .rule("delete resource")
             .statuses(&[204, 404, 412]),
         Route::new(Method::GET, history, "List the revisions of a resource", handler!(revisions))
             .rule("get resource")
+            .gives("Resource[]")
             .query(&["details", "limit", "marker", "sort"])
             .statuses(&[200, 400, 404]),
     ]

@@ -17,13 +17,16 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::new(Method::GET, all, "List the metrics of a resource", handler!(list))
             .rule("get resource")
+            .gives("Metric[]")
             .statuses(&[200, 404]),
         Route::new(Method::POST, all, "Add metrics to a resource", handler!(append))
             .rule("update resource")
-            .json_body()
+            .takes("NewMetrics")
+            .gives("Metric[]")
             .statuses(&[200, 400, 404, 409, 415]),
         Route::new(Method::GET, one, "Show a resource's metric", handler!(show))
             .rule("get metric")
+            .gives("Metric")
             .statuses(&[200, 404]),
         Route::new(Method::DELETE, one, "Delete a resource's metric", handler!(delete))
             .rule("delete metric")

@@ -21,17 +21,23 @@ use crate::schema::{Key, Schema};
 pub(super) fn routes() -> Vec<Route> {
     let (all, one) = ("/v1/resource_type", "/v1/resource_type/{name}");
     vec![
-        Route::new(Method::GET, all, "List resource types", handler!(list)).rule("list resource type"),
+        Route::new(Method::GET, all, "List resource types", handler!(list))
+            .rule("list resource type")
+            .gives("ResourceType[]"),
         Route::new(Method::POST, all, "Create a resource type", handler!(create))
             .rule("create resource type")
-            .json_body()
+            .takes("NewResourceType")
+            .gives("ResourceType")
             .statuses(&[201, 400, 409, 415]),
         Route::new(Method::GET, one, "Show a resource type", handler!(show))
             .rule("get resource type")
+            .gives("ResourceType")
             .statuses(&[200, 404]),
         Route::new(Method::PATCH, one, "Change the attributes of a resource type", handler!(change))
             .rule("update resource type")
             .consumes(decode::JSON_PATCH)
+            .takes("ResourceTypeChange")
+            .gives("ResourceType")
             .statuses(&[200, 400, 404, 415]),
         Route::new(Method::DELETE, one, "Delete a resource type that nothing uses", handler!(delete))
             .rule("delete resource type")

@@ -60,6 +60,10 @@ pub struct Route {
     pub query: &'static [&'static str],
     /// Statuses of its answers, besides those that any route can give (401, 403, 406, 413, 503 and the like).
     pub statuses: &'static [u16],
+    /// Name of the schema of its body, for the document.
+    pub takes: &'static str,
+    /// Name of the schema of its answer, for the document; with `[]` a list of such.
+    pub gives: &'static str,
     pub(super) handler: Handler,
 }
 
@@ -81,6 +85,8 @@ impl Route {
             consumes: None,
             query: &[],
             statuses: &[200],
+            takes: "Anything",
+            gives: "Anything",
             handler,
         }
     }
@@ -107,6 +113,18 @@ impl Route {
 
     pub(super) const fn json_body(self) -> Self {
         self.consumes("application/json")
+    }
+
+    /// Reads JSON that keeps to a schema of the document.
+    pub(super) const fn takes(mut self, schema: &'static str) -> Self {
+        self.takes = schema;
+        if self.consumes.is_some() { self } else { self.json_body() }
+    }
+
+    /// Answers with JSON that keeps to a schema of the document; with `[]` a list of such.
+    pub(super) const fn gives(mut self, schema: &'static str) -> Self {
+        self.gives = schema;
+        self
     }
 
     pub(super) const fn query(mut self, names: &'static [&'static str]) -> Self {

@@ -11,7 +11,8 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::new(Method::POST, path, "List resources that match a filter", handler!(search))
             .rule("search resource")
-            .json_body()
+            .takes("Filter")
+            .gives("Resource[]")
             .query(&["filter", "details", "history", "attrs", "limit", "marker", "sort"])
             .statuses(&[200, 400, 404, 415]),
     ]

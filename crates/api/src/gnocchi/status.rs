@@ -19,6 +19,7 @@ pub(super) fn routes() -> Vec<Route> {
             handler!(show),
         )
         .rule("get status")
+        .gives("Status")
         .query(&["details"])
         .statuses(&[200, 400]),
     ]

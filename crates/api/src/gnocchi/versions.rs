@@ -32,9 +32,10 @@ const COLLECTIONS: [&str; 12] = [
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        Route::new(Method::GET, "/", "Versions of the API", handler!(versions)).public(),
-        Route::new(Method::GET, "/v1", "Collections of the API", handler!(root)).public(),
-        Route::new(Method::GET, "/v1/capabilities", "Aggregation methods", handler!(capabilities)),
+        Route::new(Method::GET, "/", "Versions of the API", handler!(versions)).public().gives("Versions"),
+        Route::new(Method::GET, "/v1", "Collections of the API", handler!(root)).public().gives("Root"),
+        Route::new(Method::GET, "/v1/capabilities", "Aggregation methods", handler!(capabilities))
+            .gives("Capabilities"),
         Route::new(Method::GET, "/healthcheck", "Whether the service answers", handler!(healthcheck))
             .public()
             .produces(Produces::Any),
