@@ -1,65 +1,17 @@
-//! Size and speed of blocks for six kinds of series: a CPU time counter in nanoseconds, a memory gauge, a bursty byte
-//! counter, a utilisation with two decimals, a constant, a slow counter; as a flush sees them (many short series)
-//! and as merging leaves them (long ones). Run with `cargo bench -p nephometer-series --bench codec`.
+//! Size and speed of blocks for six kinds of series, as a flush sees them (many short series) and as merging leaves
+//! them (long ones). Run with `cargo bench -p nephometer-series --bench codec`.
 
 use divan::Bencher;
 use divan::counter::{BytesCount, ItemsCount};
 use nephometer_series::codec::{Effort, RawBlock, SeriesColumns, encode_raw_block};
 
-const KINDS: [&str; 6] = ["cpu ns", "memory", "bursty", "percent", "constant", "slow"];
-const SECOND_NS: i64 = 1_000_000_000;
+#[path = "support/kinds.rs"]
+mod kinds;
 
-/// A small generator of random numbers (splitmix64).
-struct Random(u64);
+use kinds::{KINDS, Random, Series};
 
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// Uniform in [0, 1).
-    fn unit(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
-    }
-
-    fn below(&mut self, limit: u64) -> f64 {
-        (self.next() % limit) as f64
-    }
-}
-
-struct Series {
-    key: u64,
-    timestamps_ns: Vec<i64>,
-    values: Vec<f64>,
-}
-
-impl Series {
-    fn new(key: u64, kind: usize, points: usize, step_seconds: i64, random: &mut Random) -> Self {
-        let mut value = random.below(100_000);
-        let mut next = || {
-            match kind {
-                0 => value += ((0.05 + 0.85 * random.unit()) * step_seconds as f64 * 1e9).floor(),
-                1 => value = (value + random.below(17) - 8.0).clamp(64.0, 65_536.0),
-                2 if random.unit() < 0.3 => value += random.below(5_000_000),
-                3 => value = (value + random.unit() * 10.0 - 5.0).clamp(0.0, 100.0),
-                5 => value += random.below(40),
-                _ => {}
-            }
-            if kind == 3 { (value * 100.0).round() / 100.0 } else { value }
-        };
-        let values = (0..points).map(|_| next()).collect();
-        let start = 1_700_000_000 * SECOND_NS;
-        let timestamps_ns = (0..points as i64).map(|i| start + i * step_seconds * SECOND_NS).collect();
-        Self { key, timestamps_ns, values }
-    }
-
-    fn columns(&self) -> SeriesColumns<'_> {
-        SeriesColumns { key: self.key, policy: 3, timestamps_ns: &self.timestamps_ns, values: &self.values }
-    }
+fn columns(series: &Series) -> SeriesColumns<'_> {
+    SeriesColumns { key: series.key, policy: 3, timestamps_ns: &series.timestamps_ns, values: &series.values }
 }
 
 /// A shape of a block: which kinds, how many series, how many points of each.
@@ -89,7 +41,7 @@ impl Shape {
     }
 
     fn encode(&self, series: &[Series]) -> Vec<u8> {
-        let columns: Vec<_> = series.iter().map(Series::columns).collect();
+        let columns: Vec<_> = series.iter().map(columns).collect();
         let mut out = Vec::new();
         encode_raw_block(&columns, self.effort, &mut out).expect("the columns are good");
         out

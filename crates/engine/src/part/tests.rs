@@ -134,8 +134,11 @@ fn a_damaged_block_costs_only_itself() {
     }
 }
 
+/// Key, timestamps and bits of values of a series.
+type Read = (u64, Vec<i64>, Vec<u64>);
+
 /// All that can be read, or nothing where anything is wrong.
-fn everything(bytes: Vec<u8>) -> Option<Vec<(u64, Vec<i64>, Vec<u64>)>> {
+fn everything(bytes: Vec<u8>) -> Option<Vec<Read>> {
     let part = open(bytes).ok()?;
     let mut all = Vec::new();
     for block in part.blocks() {
@@ -173,7 +176,7 @@ fn rollups_round_trip_and_are_cut() {
     let ids = [1, 2, 9].map(|code| ColumnId::from_code(code).unwrap());
     let slots: Vec<_> = (0..30_000).map(|i| i * hour).collect();
     let columns: Vec<Vec<f64>> =
-        (0..3).map(|c| (0..30_000).map(|i| (i * 7 % 100 + c) as f64).collect()).collect();
+        (0..3).map(|c| (0..30_000).map(|i| f64::from(i * 7 % 100 + c)).collect()).collect();
     let columns: Vec<_> = ids.iter().copied().zip(columns.iter().map(Vec::as_slice)).collect();
     let mut writer = PartWriter::new(Vec::new(), &header(PartKind::Rollup, 1)).unwrap();
     let one = RollupColumns {

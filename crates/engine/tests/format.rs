@@ -1,0 +1,168 @@
+//! The files on disk: fixtures of each version are read as they were written, and the program still writes the newest
+//! version byte for byte. Where it is meant to write differently, `FORMAT.md` gets a new version and new fixtures:
+//! `NEPHOMETER_WRITE_FIXTURES=1 cargo test -p nephometer-engine --test format` adds the files that are missing.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod format_content;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use format_content::{RollupSeries, Series, raw_series, records, rollup_series};
+use nephometer_drivers::{PartId, PartKind};
+use nephometer_engine::io::{FileStorage, Storage};
+use nephometer_engine::part::{Block, PartHeader, PartReader, PartWriter};
+use nephometer_engine::wal::{EncodedRecord, Record, WalWriter, replay};
+use nephometer_series::codec::{RollupColumns, SeriesColumns};
+
+const LOG_SEGMENT: &str = "wal-00000000000000000041.log";
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1")
+}
+
+fn storage(root: &Path) -> Arc<dyn Storage> {
+    Arc::new(FileStorage::new(root).unwrap())
+}
+
+/// `written` is what the fixture `name` holds.
+fn assert_fixture(name: &str, written: &[u8]) {
+    let path = fixtures().join(name);
+    if !path.exists() && std::env::var_os("NEPHOMETER_WRITE_FIXTURES").is_some() {
+        fs::create_dir_all(fixtures()).unwrap();
+        fs::write(&path, written).unwrap();
+    }
+    let kept = fs::read(&path).unwrap();
+    assert!(kept == written, "{name} is written differently: a new version of the format is needed");
+}
+
+fn header(kind: PartKind, level: u32) -> PartHeader {
+    PartHeader {
+        id: PartId(uuid::Uuid::from_u128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef)),
+        kind,
+        sack: 5,
+        level,
+        min_position: 41,
+        max_position: 1_000_000,
+        as_of_ns: 1_700_000_000_123_456_789,
+    }
+}
+
+fn bits(values: &[f64]) -> Vec<u64> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+fn write_raw(level: u32) -> Vec<u8> {
+    let mut writer = PartWriter::new(Vec::new(), &header(PartKind::Raw, level)).unwrap();
+    for Series { key, policy, timestamps_ns, values } in &raw_series() {
+        writer.push_raw(&SeriesColumns { key: *key, policy: *policy, timestamps_ns, values }).unwrap();
+    }
+    writer.finish().unwrap().0
+}
+
+#[test]
+fn raw_parts_are_written_as_ever() {
+    assert_fixture("raw-flush.part", &write_raw(0));
+    assert_fixture("raw-merge.part", &write_raw(2));
+}
+
+#[test]
+fn raw_parts_of_version_1_are_read() {
+    for (name, level) in [("raw-flush.part", 0), ("raw-merge.part", 2)] {
+        let part = PartReader::open(storage(&fixtures()).open_read(name).unwrap()).unwrap();
+        assert_eq!(part.header(), &header(PartKind::Raw, level));
+        let all = raw_series();
+        assert_eq!(part.summary().series, all.len() as u64);
+        let mut policies = Vec::new();
+        for block in part.blocks() {
+            let Block::Raw(block) = block.unwrap() else { panic!("a rollup block") };
+            policies.extend(block.entries().iter().map(|entry| (entry.key, entry.policy)));
+        }
+        policies.dedup();
+        assert!(policies.iter().copied().eq(all.iter().map(|series| (series.key, series.policy))));
+        for series in &all {
+            let (mut timestamps_ns, mut values, mut damaged) = (Vec::new(), Vec::new(), Vec::new());
+            part.read_series(series.key, 0..i64::MAX, &mut timestamps_ns, &mut values, &mut damaged);
+            assert_eq!((timestamps_ns, damaged), (series.timestamps_ns.clone(), Vec::new()));
+            assert_eq!(bits(&values), bits(&series.values));
+        }
+    }
+}
+
+fn write_rollup() -> Vec<u8> {
+    let mut writer = PartWriter::new(Vec::new(), &header(PartKind::Rollup, 3)).unwrap();
+    for series in &rollup_series() {
+        let columns: Vec<_> = series.columns.iter().map(|(id, values)| (*id, values.as_slice())).collect();
+        let RollupSeries { key, granularity_ns, raw_floor_ns, .. } = *series;
+        let slots_ns = &series.slots_ns;
+        let columns =
+            RollupColumns { key, policy: 9, granularity_ns, raw_floor_ns, slots_ns, columns: &columns };
+        writer.push_rollup(&columns).unwrap();
+    }
+    writer.finish().unwrap().0
+}
+
+#[test]
+fn rollup_parts_are_written_as_ever() {
+    assert_fixture("rollup.part", &write_rollup());
+}
+
+#[test]
+fn rollup_parts_of_version_1_are_read() {
+    let part = PartReader::open(storage(&fixtures()).open_read("rollup.part").unwrap()).unwrap();
+    assert_eq!(part.header(), &header(PartKind::Rollup, 3));
+    let mut all = rollup_series().into_iter();
+    for block in part.blocks() {
+        let Block::Rollup(block) = block.unwrap() else { panic!("a raw block") };
+        for (index, entry) in block.entries().iter().enumerate() {
+            let expected = all.next().unwrap();
+            let identity = (entry.key, entry.policy, entry.granularity_ns, entry.raw_floor_ns);
+            assert_eq!(identity, (expected.key, 9, expected.granularity_ns, expected.raw_floor_ns));
+            let mut slots = Vec::new();
+            block.decode_slots(index, &mut slots).unwrap();
+            assert_eq!(slots, expected.slots_ns);
+            assert_eq!(block.columns(index).len(), expected.columns.len());
+            for (id, expected) in &expected.columns {
+                let mut values = Vec::new();
+                assert!(block.decode_column(index, *id, &mut values).unwrap());
+                assert_eq!(bits(&values), bits(expected));
+            }
+        }
+    }
+    assert!(all.next().is_none());
+}
+
+#[test]
+fn the_log_is_written_as_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = WalWriter::open(storage(dir.path()), "log", 41, 1 << 20, 0x0123_4567_89ab_cdef).unwrap();
+    for record in records() {
+        log.append(&[encoded(&record)]).unwrap();
+    }
+    log.sync().unwrap();
+    assert_fixture(LOG_SEGMENT, &fs::read(dir.path().join("log").join(LOG_SEGMENT)).unwrap());
+}
+
+fn encoded(record: &Record) -> EncodedRecord {
+    match record {
+        Record::Write(batch) => EncodedRecord::write(batch),
+        Record::DeleteSpan { key, start_ns, stop_ns } => {
+            EncodedRecord::delete_span(*key, *start_ns, *stop_ns)
+        }
+        Record::DeleteSeries(keys) => EncodedRecord::delete_series(keys),
+    }
+}
+
+#[test]
+fn logs_of_version_1_are_read() {
+    let mut found = Vec::new();
+    let storage = storage(fixtures().parent().unwrap());
+    let replayed =
+        replay(storage.as_ref(), "v1", 41, |position, record| found.push((position, record))).unwrap();
+    assert_eq!((replayed.damage, replayed.torn_bytes), (Vec::new(), 0));
+    let expected: Vec<_> = (41..).zip(records()).collect();
+    // Debug texts, since NaN is not equal to itself; the bits of values are compared by the writer's test.
+    assert_eq!(format!("{found:?}"), format!("{expected:?}"));
+}
