@@ -10,7 +10,7 @@ use nephometer_model::{PolicyKey, SeriesKey};
 #[path = "../../series/benches/support/kinds.rs"]
 mod kinds;
 
-use kinds::{KINDS, Random, Series};
+use kinds::{MIXED, Random, Series};
 
 const SHAPES: [(u64, usize); 3] = [(100, 60), (1000, 1), (60, 1000)];
 
@@ -18,9 +18,9 @@ fn batch((series, points): (u64, usize)) -> WriteBatch {
     let mut random = Random(7);
     let mut batch = WriteBatch::default();
     for key in 0..series {
-        let one = Series::new(key, key as usize % KINDS.len(), points, 60, &mut random);
+        let one = Series::new(key + 5, key as usize % MIXED, points, 60, &mut random);
         let len = points as u32;
-        batch.runs.push(SeriesRun { key: SeriesKey(key + 5), policy: PolicyKey(1), len });
+        batch.runs.push(SeriesRun { key: SeriesKey(one.key), policy: PolicyKey(1), len });
         batch.timestamps_ns.extend(one.timestamps_ns);
         batch.values.extend(one.values);
     }

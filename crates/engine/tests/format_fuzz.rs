@@ -8,7 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 
 use nephometer_engine::io::{FileStorage, ReadAt, Storage};
-use nephometer_engine::part::{Block, PartReader};
+use nephometer_engine::part::PartReader;
 use nephometer_series::codec::{RawBlock, RollupBlock};
 use proptest::prelude::*;
 

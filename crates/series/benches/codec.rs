@@ -8,7 +8,7 @@ use nephometer_series::codec::{Effort, RawBlock, SeriesColumns, encode_raw_block
 #[path = "support/kinds.rs"]
 mod kinds;
 
-use kinds::{KINDS, Random, Series};
+use kinds::{KINDS, MIXED, Random, Series};
 
 fn columns(series: &Series) -> SeriesColumns<'_> {
     SeriesColumns { key: series.key, policy: 3, timestamps_ns: &series.timestamps_ns, values: &series.values }
@@ -31,7 +31,7 @@ impl Shape {
         let make = |i: usize| {
             Series::new(
                 i as u64 + 1000,
-                self.kind.unwrap_or(i % 6),
+                self.kind.unwrap_or(i % MIXED),
                 self.points,
                 self.step_seconds,
                 &mut random,
@@ -75,7 +75,15 @@ fn shapes() -> Vec<Shape> {
     let mut shapes: Vec<_> =
         flush.iter().map(|(series, points)| mixed(*series, *points, Effort::Flush)).collect();
     shapes.extend([(546, 60), (91, 360), (22, 1440), (6, 5760)].map(|(s, p)| mixed(s, p, Effort::Merge)));
-    shapes.extend((0..6).map(kind));
+    shapes.extend([6, 7].map(|kind| Shape {
+        name: KINDS[kind],
+        kind: Some(kind),
+        series: 22,
+        points: 1440,
+        step_seconds: 300,
+        effort: Effort::Merge,
+    }));
+    shapes.extend((0..KINDS.len()).map(kind));
     shapes
 }
 

@@ -1,8 +1,13 @@
-//! Six kinds of series for benches: a CPU time counter in nanoseconds, a memory gauge, a bursty byte counter, a
-//! utilisation with two decimals, a constant, a slow counter.
+//! Kinds of series for benches: a CPU time counter in nanoseconds, a memory gauge, a bursty byte counter, a utilisation
+//! with two decimals, a constant, a slow counter; beyond those six, which are also mixed: a rate by the minute, and a
+//! gauge that uses all its bits.
 
 /// What each kind is called.
-pub(crate) const KINDS: [&str; 6] = ["cpu ns", "memory", "bursty", "percent", "constant", "slow"];
+#[allow(dead_code, reason = "not every bench names them")]
+pub(crate) const KINDS: [&str; 8] =
+    ["cpu ns", "memory", "bursty", "percent", "constant", "slow", "rate", "mantissa"];
+/// How many of them make a mix.
+pub(crate) const MIXED: usize = 6;
 const SECOND_NS: i64 = 1_000_000_000;
 
 /// A small generator of random numbers (splitmix64).
@@ -48,6 +53,8 @@ impl Series {
                 2 if random.unit() < 0.3 => value += random.below(5_000_000),
                 3 => value = (value + random.unit() * 10.0 - 5.0).clamp(0.0, 100.0),
                 5 => value += random.below(40),
+                6 => value = random.below(100_000) / 60.0,
+                7 => value = (value + random.unit() - 0.5).clamp(0.0, 100.0),
                 _ => {}
             }
             if kind == 3 { (value * 100.0).round() / 100.0 } else { value }

@@ -8,6 +8,10 @@ use super::{BITS, CONSTANT, FLOATS, LEVELS, STEPS, ordered_bits};
 /// A run of so many values has a stream of its own.
 const LONG_RUN: usize = 2048;
 
+/// The same for floats that are no decimals, when trying hard: multiples of some base (rates, means) show only
+/// where they are not mixed with others.
+const LONG_FLOAT_RUN: usize = 256;
+
 /// Streams of fewer values are joined with their neighbours.
 const STREAM_MIN_VALUES: usize = 1024;
 
@@ -42,7 +46,8 @@ struct Run {
 /// read them again.
 pub(crate) fn encode_runs(runs: &[&[f64]], effort: Effort, out: &mut Vec<u8>) {
     let mut arena = Vec::with_capacity(runs.iter().map(|run| run.len()).sum());
-    let coded: Vec<_> = runs.iter().enumerate().map(|(at, run)| Run::of(at, run, &mut arena)).collect();
+    let coded: Vec<_> =
+        runs.iter().enumerate().map(|(at, run)| Run::of(at, run, effort, &mut arena)).collect();
     let streams = assign(&coded);
     let mut stream_of = vec![0_i64; runs.len()];
     for (stream, members) in streams.iter().enumerate() {
@@ -62,7 +67,7 @@ pub(crate) fn encode_runs(runs: &[&[f64]], effort: Effort, out: &mut Vec<u8>) {
 }
 
 impl Run {
-    fn of(at: usize, values: &[f64], arena: &mut Vec<i64>) -> Self {
+    fn of(at: usize, values: &[f64], effort: Effort, arena: &mut Vec<i64>) -> Self {
         let start = arena.len();
         let constant = values.iter().all(|value| value.to_bits() == values[0].to_bits());
         let looked_at = if constant { &values[..1] } else { values };
@@ -80,7 +85,8 @@ impl Run {
             arena.truncate(start);
             return run;
         }
-        let own = if values.len() >= LONG_RUN { at + 1 } else { 0 };
+        let long = if exponent == BITS && effort == Effort::Merge { LONG_FLOAT_RUN } else { LONG_RUN };
+        let own = if values.len() >= long { at + 1 } else { 0 };
         let by_steps = prefers_steps(&arena[start..]);
         if own > 0 && exponent == BITS {
             arena.truncate(start);
