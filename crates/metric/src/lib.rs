@@ -15,6 +15,7 @@ mod resource_types;
 mod resources;
 mod rules;
 mod service;
+mod statsd;
 mod status;
 mod watch;
 
@@ -35,3 +36,4 @@ pub use resource_types::{AttributeSpec, kind_name};
 pub use resources::{MetricSpec, ResourceList, ResourcePatch, ResourceSpec};
 pub use rules::choose_policy;
 pub use service::{MetricService, MetricSettings};
+pub use statsd::{StatsdAccumulator, StatsdFlush, StatsdLineError, StatsdOutcome, StatsdSink};

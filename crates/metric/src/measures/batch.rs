@@ -142,7 +142,7 @@ impl MetricService {
             .iter()
             .map(|(resource, name)| {
                 let spec = specs.get(&(*resource, name.as_str())).copied();
-                self.new_named_metric(access, *resource, name, spec, &rules)
+                self.new_named_metric(access, *resource, name, spec, access.creator(), &rules)
             })
             .collect::<Result<Vec<_>, _>>()?;
         let made = self.indexer.create_or_get_metrics(new).await;
@@ -173,12 +173,14 @@ impl MetricService {
         if unknown.is_empty() { Ok(()) } else { Err(MeasureError::UnknownResources(unknown).into()) }
     }
 
-    fn new_named_metric(
+    /// A metric of a resource to be made, if its name and unit can be, a policy is found, and the caller may.
+    pub(crate) fn new_named_metric(
         &self,
         access: &Access<'_>,
         resource: ResourceId,
         name: &str,
         spec: Option<&NamedRun<'_>>,
+        creator: Option<&str>,
         rules: &[ArchivePolicyRule],
     ) -> Result<NewMetric, MetricError> {
         let too_long = |limit: usize, key: &str| {
@@ -201,7 +203,7 @@ impl MetricService {
         self.require_create_metric(access, Some(name), unit, given, None)?;
         Ok(NewMetric {
             id: MetricId(self.ids.uuid()),
-            creator: access.creator().map(str::to_owned),
+            creator: creator.map(str::to_owned),
             resource_id: Some(resource),
             name: Some(name.to_owned()),
             unit: unit.map(str::to_owned),

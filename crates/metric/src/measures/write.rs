@@ -68,7 +68,7 @@ impl MetricService {
     }
 
     /// Stores measures whose owners are known; runs without measures are left out.
-    pub(super) async fn store_runs(
+    pub(crate) async fn store_runs(
         &self,
         runs: Vec<(CachedMetric, u32)>,
         measures: Measures,
