@@ -232,6 +232,42 @@ fn damage_costs_the_record_that_it_hits() {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+
+    #[test]
+    fn no_damage_invents_records(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any::<u8>()), 0..8),
+        cut in prop::option::of(any::<prop::sample::Index>()),
+        garbage in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let log = Log::new();
+        let mut writer = log.writer(1);
+        (1..=120).for_each(|n| assert_eq!(write(&mut writer, n), n));
+        drop(writer);
+        let paths = log.paths();
+        for (path, at, byte) in changes {
+            let path = path.get(&paths);
+            let mut bytes = std::fs::read(path).unwrap();
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+            std::fs::write(path, bytes).unwrap();
+        }
+        if let Some(cut) = cut {
+            let path = cut.get(&paths);
+            let bytes = std::fs::read(path).unwrap();
+            std::fs::write(path, [&bytes[..cut.index(bytes.len())], &garbage].concat()).unwrap();
+        }
+        let (records, replayed) = log.replay(0);
+        prop_assert!(records.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        for (position, record) in &records {
+            prop_assert!(matches!(record, Record::Write(back) if same(back, &batch(*position))));
+        }
+        prop_assert!(records.len() == 120 || !replayed.damage.is_empty() || replayed.torn_bytes > 0 || cut.is_some());
+        prop_assert!(replayed.next_position > records.last().map_or(0, |last| last.0));
+    }
+}
+
 #[test]
 fn a_tail_that_was_durable_is_damage() {
     let log = Log::new();
