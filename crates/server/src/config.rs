@@ -12,10 +12,10 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use check::parse_listen;
 pub(crate) use layers::Layers;
-use sections::{
-    AdminSection, IndexSection, MetricSection, PolicySection, SelfMonitoringSection, StorageSection,
+use sections::{AdminSection, IndexSection, MetricSection, PolicySection, StorageSection};
+pub(crate) use sections::{
+    AuthMode, LogFormat, LogSection, MetricApiSection, SelfMonitoringSection, StatsdSection,
 };
-pub(crate) use sections::{AuthMode, LogFormat, LogSection, MetricApiSection, StatsdSection};
 
 /// The documented default file; a test holds it to [`Config::default`].
 pub(crate) const DEFAULT_FILE: &str = include_str!("../../../doc/nephometer.toml");
@@ -25,6 +25,7 @@ pub(crate) const DEFAULT_FILE: &str = include_str!("../../../doc/nephometer.toml
 pub(crate) struct Config {
     pub(crate) storage: StorageSection,
     pub(crate) index: IndexSection,
+    pub(crate) engine: nephometer_engine::Settings,
     pub(crate) metric_api: MetricApiSection,
     pub(crate) metric: MetricSection,
     pub(crate) policy: PolicySection,

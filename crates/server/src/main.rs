@@ -1,7 +1,36 @@
 //! The nephometer program: roles, configuration, wiring. The only crate that sees services and adapters.
+//!
+//! `cli` says what can be asked, `commands` does it, `wiring` builds what the roles stand on, `roles` runs them.
 
+mod bench;
+mod cli;
+mod client;
+mod commands;
 mod config;
+mod host;
+mod import;
+mod logging;
+mod policy_file;
+mod process;
+mod roles;
+mod run_file;
+mod telemetry;
+mod watcher;
+mod wiring;
 
-fn main() {
-    let _ = config::Config::load(config::Layers::default());
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    match commands::run(cli::Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("nephometer: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

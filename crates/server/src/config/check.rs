@@ -12,6 +12,8 @@ impl Config {
         self.check_identity(&mut problems);
         self.check_ranges(&mut problems);
         self.check_names(&mut problems);
+        let engine = self.engine.problems().into_iter();
+        problems.extend(engine.map(|problem| Problem::new(format!("engine.{problem}"))));
         problems
     }
 
@@ -82,6 +84,7 @@ impl Config {
             ("metric_api.request_timeout_seconds", api.request_timeout_seconds),
             ("metric_api.header_read_timeout_seconds", api.header_read_timeout_seconds),
             ("metric_api.body_read_timeout_seconds", api.body_read_timeout_seconds),
+            ("metric_api.stop_timeout_seconds", api.stop_timeout_seconds),
             ("statsd.flush_delay_seconds", self.statsd.flush_delay_seconds),
         ] {
             if !(0.001..=86_400.0).contains(&seconds) {

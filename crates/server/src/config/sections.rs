@@ -93,12 +93,14 @@ pub(crate) struct MetricApiSection {
     pub(crate) max_body_bytes: usize,
     /// Connections served at once; more wait.
     pub(crate) max_connections: usize,
-    /// A request that takes longer is given up.
+    /// A request that takes longer once its body is there is given up.
     pub(crate) request_timeout_seconds: f64,
-    /// Request headers must be complete within this.
+    /// Request headers must be complete within this; also how long an idle connection is kept.
     pub(crate) header_read_timeout_seconds: f64,
-    /// A pause in a request body may last so long.
+    /// A request body must be complete within this.
     pub(crate) body_read_timeout_seconds: f64,
+    /// Requests that run when the server is told to stop may take so long to finish.
+    pub(crate) stop_timeout_seconds: f64,
 }
 
 impl Default for MetricApiSection {
@@ -114,9 +116,10 @@ impl Default for MetricApiSection {
             path_prefix: String::new(),
             max_body_bytes: 32 << 20,
             max_connections: 4096,
-            request_timeout_seconds: 60.0,
-            header_read_timeout_seconds: 10.0,
-            body_read_timeout_seconds: 30.0,
+            request_timeout_seconds: 120.0,
+            header_read_timeout_seconds: 75.0,
+            body_read_timeout_seconds: 60.0,
+            stop_timeout_seconds: 30.0,
         }
     }
 }

@@ -1,0 +1,62 @@
+//! What each subcommand does.
+
+mod config;
+mod serve;
+mod status;
+mod upgrade;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, anyhow};
+
+use crate::cli::{Cli, Command, GlobalArgs};
+use crate::config::{Config, Layers, Problem};
+use crate::{bench, logging};
+
+/// Used where no file is named.
+const SYSTEM_CONFIG: &str = "/etc/nephometer/nephometer.toml";
+
+/// Does what the command line asks.
+pub(crate) fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::Version => println!("nephometer {}", env!("CARGO_PKG_VERSION")),
+        Command::Config(command) => config::run(command, &cli.global)?,
+        Command::CheckConfig => config::check(&cli.global)?,
+        Command::Bench(args) => {
+            logging::start(&Config::default().log)?;
+            bench::run(&args, &cli.global.set)?;
+        }
+        Command::Serve => serve::run(&cli.global)?,
+        Command::Upgrade => upgrade::run(&cli.global)?,
+        Command::Status(args) => status::run(&args, &cli.global)?,
+    }
+    Ok(())
+}
+
+/// The file that the configuration is read from, if any.
+fn config_path(global: &GlobalArgs) -> Option<PathBuf> {
+    let system = Path::new(SYSTEM_CONFIG);
+    global.config.clone().or_else(|| system.exists().then(|| system.to_owned()))
+}
+
+/// Reads and checks the configuration; the error lists everything that is wrong.
+fn load_config(global: &GlobalArgs) -> Result<Config> {
+    let file = match config_path(global) {
+        None => None,
+        Some(path) => {
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("cannot read the configuration {}", path.display()))?;
+            Some((path, text))
+        }
+    };
+    let env = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let layers = Layers { file, env, flags: global.set.clone() };
+    Config::load(layers).map_err(|problems| listed(&problems))
+}
+
+fn listed(problems: &[Problem]) -> anyhow::Error {
+    let lines: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+    anyhow!("the configuration cannot be used:{lines}")
+}

@@ -1,0 +1,39 @@
+//! `check-config` and `config default | show | import`.
+
+use anyhow::{Context, Result};
+
+use crate::cli::{ConfigCommand, GlobalArgs};
+use crate::config::{Config, DEFAULT_FILE, Layers};
+use crate::policy_file::PolicyFile;
+use crate::{import, logging};
+
+use super::load_config;
+
+/// Runs `config …`.
+pub(super) fn run(command: ConfigCommand, global: &GlobalArgs) -> Result<()> {
+    match command {
+        ConfigCommand::Default => print!("{DEFAULT_FILE}"),
+        ConfigCommand::Show => print!("{}", toml::to_string(&load_config(global)?)?),
+        ConfigCommand::Import { file } => {
+            let text =
+                std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+            let imported = import::gnocchi(&file.display().to_string(), &text)?;
+            print!("{imported}");
+            let layers = Layers { file: Some((file, imported)), ..Layers::default() };
+            for problem in Config::load(layers).err().unwrap_or_default() {
+                eprintln!("to be mended: {problem}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Runs `check-config`.
+pub(super) fn check(global: &GlobalArgs) -> Result<()> {
+    let config = load_config(global)?;
+    // Warnings about the policy file go to the log.
+    logging::start(&config.log)?;
+    PolicyFile::load(&config.policy.file)?;
+    println!("the configuration is fine");
+    Ok(())
+}

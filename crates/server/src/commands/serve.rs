@@ -1,0 +1,134 @@
+//! `serve`: every role in one process, from the lock of the data directory to the last flush.
+
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use nephometer_drivers::{Indexer, MeasureStore, PolicyEnforcer};
+use nephometer_model::Clock;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::GlobalArgs;
+use crate::config::Config;
+use crate::logging;
+use crate::policy_file::PolicyFile;
+use crate::roles::{Handle, Shutdown, Stop, admin, metric_api, policy_reload, self_monitoring};
+use crate::run_file::{DataDirLock, RunFile};
+use crate::telemetry::Telemetry;
+use crate::watcher::Watcher;
+use crate::wiring::Parts;
+
+use super::load_config;
+
+/// Runs until SIGTERM, SIGINT or the failure of a role.
+pub(super) fn run(global: &GlobalArgs) -> Result<()> {
+    let config = load_config(global)?;
+    logging::start(&config.log)?;
+    let lock = DataDirLock::acquire(&config.storage.data_dir)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(serve(&config, &lock))
+}
+
+async fn serve(config: &Config, lock: &DataDirLock) -> Result<()> {
+    let parts = Parts::open(config).await?;
+    let (stop, shutdown) = Stop::new();
+    let outcome = match start_roles(config, &parts, &shutdown).await {
+        Ok(mut roles) => {
+            lock.write_run_file(&run_file(&roles)?)?;
+            print!("{}", greeting(config, &roles));
+            let outcome = until_stopped(&mut roles).await;
+            stop.request();
+            tracing::info!("stopping");
+            for role in &mut roles {
+                if let Err(error) = role.ended().await {
+                    tracing::error!("{error:#}");
+                }
+            }
+            outcome
+        }
+        Err(error) => Err(error),
+    };
+    parts.close().await.context("the last flush")?;
+    tracing::info!("stopped");
+    outcome
+}
+
+async fn start_roles(config: &Config, parts: &Parts, shutdown: &Shutdown) -> Result<Vec<Handle>> {
+    let clock = Arc::clone(&parts.clock) as Arc<dyn Clock>;
+    let telemetry = Arc::new(Telemetry::new(Arc::clone(&clock)));
+    let watcher = Arc::new(Watcher::new(
+        Arc::clone(&telemetry),
+        Arc::clone(&parts.index) as Arc<dyn Indexer>,
+        Arc::clone(&parts.engine) as Arc<dyn MeasureStore>,
+        clock,
+    ));
+    let policy = Arc::new(PolicyFile::load(&config.policy.file)?);
+    let mut roles = Vec::new();
+    let api = metric_api::Deps {
+        service: Arc::clone(&parts.service),
+        enforcer: Arc::clone(&policy) as Arc<dyn PolicyEnforcer>,
+        telemetry,
+    };
+    roles.push(metric_api::start(api, &config.metric_api, shutdown.clone()).await?);
+    if !config.admin.listen.is_empty() {
+        roles.push(admin::start(Arc::clone(&watcher), &config.admin.listen, shutdown.clone()).await?);
+    }
+    if config.self_monitoring.enabled {
+        let deps = self_monitoring::Deps {
+            service: Arc::clone(&parts.service),
+            watcher,
+            data_dir: config.storage.data_dir.clone(),
+        };
+        roles.push(self_monitoring::start(deps, &config.self_monitoring, shutdown.clone()));
+    }
+    roles.push(policy_reload::start(policy, shutdown.clone()));
+    Ok(roles)
+}
+
+/// Waits for a signal, or for a role that ends though nobody told it to.
+async fn until_stopped(roles: &mut [Handle]) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let ends = roles.iter_mut().map(|role| Box::pin(role.ended()));
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        (ended, ..) = futures::future::select_all(ends) => ended.context("a role ended before it was told to"),
+    }
+}
+
+fn address(roles: &[Handle], name: &str) -> Option<std::net::SocketAddr> {
+    roles.iter().find(|role| role.name == name).and_then(|role| role.address)
+}
+
+fn run_file(roles: &[Handle]) -> Result<RunFile> {
+    Ok(RunFile {
+        pid: std::process::id(),
+        metric_api: address(roles, "metric_api").context("the metric API has an address")?,
+        admin: address(roles, "admin"),
+    })
+}
+
+/// What a person who started the program wants to know.
+fn greeting(config: &Config, roles: &[Handle]) -> String {
+    let mut text = format!(
+        "Nephometer {} is ready; its data is in {}\n",
+        env!("CARGO_PKG_VERSION"),
+        config.storage.data_dir.display()
+    );
+    let lines = [
+        ("metric_api", "metric API (Gnocchi v1)", "http://", "/"),
+        ("statsd", "statsd (UDP and TCP)", "", ""),
+        ("admin", "own metrics", "http://", "/metrics"),
+    ];
+    for (name, title, scheme, path) in lines {
+        if let Some(address) = address(roles, name) {
+            text.push_str(&format!("  {title:<24} {scheme}{address}{path}\n"));
+        }
+    }
+    if let Some(address) = address(roles, "metric_api") {
+        text.push_str(&format!(
+            "Next:  pip install gnocchiclient && gnocchi --endpoint http://{address} resource list\n"
+        ));
+    }
+    text
+}

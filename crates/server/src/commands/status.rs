@@ -1,0 +1,109 @@
+//! `status`: how the server of this configuration is, asked from it, or from what it left on disk.
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::cli::{GlobalArgs, StatusArgs};
+use crate::client::{Connection, Endpoint};
+use crate::process::directory_bytes;
+use crate::run_file::RunFile;
+use crate::telemetry::Snapshot;
+
+use super::load_config;
+
+/// What is known.
+#[derive(Debug, Serialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+enum Status {
+    /// It answers.
+    Running {
+        run: RunFile,
+        data_bytes: u64,
+        #[serde(flatten)]
+        snapshot: Box<Snapshot>,
+    },
+    /// It runs, but its own listener is off.
+    Silent { run: RunFile, data_bytes: u64 },
+    /// It does not run.
+    Stopped { data_bytes: u64 },
+}
+
+/// Prints the status; it is an error when writes are refused.
+pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<()> {
+    let config = load_config(global)?;
+    let data_dir = &config.storage.data_dir;
+    let data_bytes = directory_bytes(data_dir);
+    let status = match RunFile::read(data_dir)? {
+        None => Status::Stopped { data_bytes },
+        Some(run) if crate::process::process_use(run.pid).is_none() => Status::Stopped { data_bytes },
+        Some(run @ RunFile { admin: None, .. }) => Status::Silent { run, data_bytes },
+        Some(run) => {
+            let snapshot = ask(&run).with_context(|| format!("process {} does not answer", run.pid))?;
+            Status::Running { run, data_bytes, snapshot: Box::new(snapshot) }
+        }
+    };
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&status)?);
+    } else {
+        print!("{}", table(&status));
+    }
+    Ok(())
+}
+
+fn ask(run: &RunFile) -> Result<Snapshot> {
+    let admin = run.admin.context("it serves no status")?;
+    let mut connection = Connection::open(&Endpoint::parse(&format!("http://{admin}"))?)?;
+    Ok(serde_json::from_value(connection.request("GET", "/status", b"")?.json()?)?)
+}
+
+fn table(status: &Status) -> String {
+    let mut rows: Vec<(&str, String)> = Vec::new();
+    let data_bytes = match status {
+        Status::Stopped { data_bytes } => {
+            rows.push(("state", "stopped".to_owned()));
+            data_bytes
+        }
+        Status::Silent { run, data_bytes } => {
+            rows.push(("state", format!("running as process {}; admin.listen is off", run.pid)));
+            rows.push(("metric API", format!("http://{}/", run.metric_api)));
+            data_bytes
+        }
+        Status::Running { run, data_bytes, snapshot } => {
+            running(&mut rows, run, snapshot);
+            data_bytes
+        }
+    };
+    rows.push(("data directory", format!("{data_bytes} bytes")));
+    rows.into_iter().map(|(name, value)| format!("{name:<22} {value}\n")).collect()
+}
+
+fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
+    let Snapshot { version, uptime_seconds, store, index, process } = snapshot;
+    rows.push(("state", format!("running {version} as process {} for {uptime_seconds:.0} s", run.pid)));
+    rows.push(("metric API", format!("http://{}/", run.metric_api)));
+    let writes = store.refusing_writes.as_ref().map(|reason| format!("refused: {reason}"));
+    rows.push(("writes", writes.unwrap_or_else(|| "accepted".to_owned())));
+    rows.push((
+        "index",
+        index.map_or("does not answer".to_owned(), |index| {
+            format!(
+                "{} metrics, {} resources, {} archive policies",
+                index.metrics, index.resources, index.archive_policies
+            )
+        }),
+    ));
+    rows.push(("measures written", store.measures_written.to_string()));
+    rows.push(("in memory", format!("{} measures of {} series", store.head_measures, store.head_series)));
+    rows.push(("log", format!("{} bytes", store.log_bytes)));
+    rows.push((
+        "parts",
+        format!("{} with {} measures in {} bytes", store.parts, store.part_measures, store.part_bytes),
+    ));
+    rows.push(("flushes, merges", format!("{}, {}", store.flushes, store.merges)));
+    rows.push(("late measures", store.late_measures.to_string()));
+    rows.push(("quarantined blocks", store.quarantined_blocks.to_string()));
+    rows.push((
+        "process",
+        format!("{:.1} s CPU, {} bytes resident", process.cpu_seconds, process.resident_bytes),
+    ));
+}

@@ -1,0 +1,123 @@
+//! Upstream's options and what becomes of each.
+
+/// What becomes of an option.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// `render` makes keys of ours of it.
+    Mapped,
+    /// It has no counterpart, for this reason.
+    Gone(&'static str),
+}
+
+const STDERR: &str = "logs go to the standard error stream; systemd or the container runtime keeps them";
+const NO_WORKERS: &str =
+    "there is no backlog and no metricd: a measure is readable when its write is acknowledged";
+const NO_COORDINATION: &str = "nothing is coordinated between processes";
+const STORAGE: &str = "measures are kept in storage.data_dir; data in Gnocchi's storage is not read";
+const NO_UWSGI: &str = "the program serves HTTP itself";
+const NO_EXPIRY: &str = "resources are not ended or removed by themselves";
+const KEYSTONE: &str = "Keystone comes in a later version";
+const NO_AMQP1: &str = "collectd over AMQP 1.0 comes in a later version";
+const CORS: &str = "methods and headers are those that upstream allows by default";
+const HEALTH: &str = "/healthcheck is always there";
+const DATABASE: &str = "connections to the index are managed by the program";
+
+use Fate::{Gone, Mapped};
+
+/// Section, option, upstream's default where other options may refer to it, fate. An option `*` stands for the others of
+/// its section.
+const OPTIONS: &[(&str, &str, &str, Fate)] = &[
+    ("DEFAULT", "debug", "false", Mapped),
+    ("DEFAULT", "verbose", "true", Mapped),
+    ("DEFAULT", "log_dir", "", Gone(STDERR)),
+    ("DEFAULT", "log_file", "", Gone(STDERR)),
+    ("DEFAULT", "use_syslog", "false", Gone(STDERR)),
+    ("DEFAULT", "use_journal", "false", Gone(STDERR)),
+    ("DEFAULT", "syslog_log_facility", "user", Gone(STDERR)),
+    ("DEFAULT", "coordination_url", "", Gone(NO_COORDINATION)),
+    ("DEFAULT", "parallel_operations", "", Gone("the engine sizes its own threads (engine.read_threads)")),
+    ("DEFAULT", "log_options", "true", Gone("`nephometer config show` prints the configuration")),
+    ("DEFAULT", "graceful_shutdown_timeout", "60", Mapped),
+    ("indexer", "url", "", Mapped),
+    ("database", "*", "", Gone(DATABASE)),
+    ("api", "host", "0.0.0.0", Mapped),
+    ("api", "port", "8041", Mapped),
+    ("api", "uwsgi_mode", "http", Gone(NO_UWSGI)),
+    ("api", "uwsgi_path", "", Gone(NO_UWSGI)),
+    (
+        "api",
+        "paste_config",
+        "api-paste.ini",
+        Gone("middleware is built in; filters of one's own cannot be added"),
+    ),
+    ("api", "auth_mode", "basic", Mapped),
+    ("api", "max_limit", "1000", Mapped),
+    ("api", "operation_timeout", "10", Gone("refresh and creation are immediate, nothing is waited for")),
+    ("api", "refresh_timeout", "10", Gone("refresh and creation are immediate, nothing is waited for")),
+    ("api", "enable_proxy_headers_parsing", "false", Mapped),
+    ("metricd", "metric_inactive_after", "0", Gone(NO_EXPIRY)),
+    ("metricd", "resource_cleanup_after", "0", Gone(NO_EXPIRY)),
+    ("metricd", "*", "", Gone(NO_WORKERS)),
+    ("storage", "driver", "file", Gone(STORAGE)),
+    ("storage", "file_basepath", "/var/lib/gnocchi", Gone(STORAGE)),
+    ("storage", "file_subdir_len", "2", Gone(STORAGE)),
+    ("storage", "redis_url", "redis://localhost:6379/", Gone(STORAGE)),
+    ("storage", "coordination_url", "", Gone(NO_COORDINATION)),
+    (
+        "storage",
+        "aggregation_workers_number",
+        "",
+        Gone("the engine sizes its own threads (engine.read_threads)"),
+    ),
+    ("storage", "*", "", Gone(STORAGE)),
+    (
+        "incoming",
+        "*",
+        "",
+        Gone("there is no incoming storage: measures go to the log and are readable at once"),
+    ),
+    ("statsd", "host", "0.0.0.0", Mapped),
+    ("statsd", "port", "8125", Mapped),
+    ("statsd", "resource_id", "", Mapped),
+    ("statsd", "creator", "", Mapped),
+    ("statsd", "archive_policy_name", "", Mapped),
+    ("statsd", "flush_delay", "10", Mapped),
+    ("amqp1d", "*", "", Gone(NO_AMQP1)),
+    ("archive_policy", "default_aggregation_methods", "mean,min,max,sum,std,count", Mapped),
+    ("oslo_policy", "policy_file", "policy.yaml", Mapped),
+    ("oslo_policy", "policy_dirs", "policy.d", Gone("one policy file is read: join the files")),
+    (
+        "oslo_policy",
+        "policy_default_rule",
+        "default",
+        Gone("the rule called `default` decides for unknown rules"),
+    ),
+    (
+        "oslo_policy",
+        "enforce_scope",
+        "true",
+        Gone("rules decide by roles and projects, whatever the token's scope"),
+    ),
+    ("oslo_policy", "enforce_new_defaults", "true", Gone("there is one set of default rules")),
+    ("oslo_policy", "*", "", Gone("checks by another server are not supported")),
+    ("keystone_authtoken", "*", "", Gone(KEYSTONE)),
+    ("cors", "allowed_origin", "", Mapped),
+    ("cors", "*", "", Gone(CORS)),
+    ("healthcheck", "*", "", Gone(HEALTH)),
+];
+
+/// What becomes of an option; nothing where upstream has none of that name.
+pub(super) fn fate(section: &str, option: &str) -> Option<Fate> {
+    let find = |name: &str| OPTIONS.iter().find(|(s, o, ..)| *s == section && *o == name);
+    find(option).or_else(|| find("*")).map(|(.., fate)| *fate)
+}
+
+/// Upstream's default of an option.
+pub(super) fn default_of(section: &str, option: &str) -> Option<&'static str> {
+    OPTIONS.iter().find(|(s, o, ..)| *s == section && *o == option).map(|(_, _, default, _)| *default)
+}
+
+#[cfg(test)]
+pub(super) fn mapped() -> impl Iterator<Item = (&'static str, &'static str)> {
+    OPTIONS.iter().filter(|(.., fate)| *fate == Mapped).map(|(section, option, ..)| (*section, *option))
+}

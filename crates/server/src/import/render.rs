@@ -1,0 +1,221 @@
+//! Our TOML from upstream's options.
+
+use std::fmt::Write as _;
+
+use toml::Value;
+
+use super::ini::Ini;
+use super::options::{Fate, default_of, fate};
+
+/// Writes the configuration: sections of ours with the options they come from, then what has no counterpart.
+pub(super) fn render(name: &str, ini: &Ini) -> String {
+    let mut out = Out(format!(
+        "# Made by `nephometer config import` from {name}. Keys that are not here have their defaults:\n\
+         # `nephometer config default` shows them all.\n"
+    ));
+    index(ini, &mut out);
+    metric_api(ini, &mut out);
+    rest(ini, &mut out);
+    statsd(ini, &mut out);
+    no_counterpart(ini, &mut out);
+    out.0
+}
+
+struct Out(String);
+
+impl Out {
+    fn section(&mut self, name: &str) {
+        let _ = write!(self.0, "\n[{name}]\n");
+    }
+
+    fn comment(&mut self, text: &str) {
+        let _ = writeln!(self.0, "# {}", text.replace('\n', " "));
+    }
+
+    fn key(&mut self, key: &str, value: impl Into<Value>) {
+        let _ = writeln!(self.0, "{key} = {}", value.into());
+    }
+
+    /// A key of which a person must decide whether it is right.
+    fn proposed(&mut self, key: &str, value: &str) {
+        let _ = writeln!(self.0, "#{key} = {}", Value::from(value));
+    }
+}
+
+fn index(ini: &Ini, out: &mut Out) {
+    let Some(url) = ini.get("indexer", "url") else { return };
+    out.section("index");
+    out.comment("[indexer] url: the index needs a database of its own, empty at first; Gnocchi's tables are not used.");
+    match url.split_once("://") {
+        Some((scheme, rest)) if scheme.starts_with("postgresql") => {
+            out.comment("Make one beside Gnocchi's and name it here; without it the index is SQLite in storage.data_dir.");
+            out.proposed("url", &format!("postgresql://{rest}"));
+        }
+        Some((scheme, _)) => {
+            out.comment(&format!(
+                "{scheme} is not supported: SQLite in storage.data_dir is used, or PostgreSQL."
+            ));
+        }
+        None => out.comment("The value is no URL: SQLite in storage.data_dir is used."),
+    }
+}
+
+fn metric_api(ini: &Ini, out: &mut Out) {
+    out.section("metric_api");
+    let host = ini.get("api", "host");
+    let port = ini.get("api", "port").unwrap_or_else(|| "8041".to_owned());
+    let auth_mode = ini.get("api", "auth_mode").unwrap_or_else(|| "basic".to_owned());
+    match auth_mode.as_str() {
+        "basic" | "remoteuser" => {
+            out.comment("[api] auth_mode");
+            out.key("auth_mode", auth_mode.as_str());
+        }
+        other => {
+            out.comment(&format!(
+                "[api] auth_mode = {other} comes in a later version. Until then: remoteuser behind a"
+            ));
+            out.comment("front end that validates tokens, or basic on loopback.");
+            out.key("auth_mode", "basic");
+        }
+    }
+    match host {
+        None => {
+            out.comment("[api] host is not set; upstream's default is every address, ours is loopback.");
+            out.key("listen", format!("127.0.0.1:{port}"));
+        }
+        Some(host) => {
+            out.comment("[api] host, port");
+            out.key("listen", address(&host, &port));
+            if auth_mode == "basic" && !is_loopback(&host) {
+                out.comment("basic checks no password: whoever reaches this address may claim to be anybody. Listen on");
+                out.comment("loopback behind a front end, or keep what Gnocchi did by leaving this in.");
+                out.key("allow_insecure_listen", true);
+            }
+        }
+    }
+    integer(ini, out, ("api", "max_limit"), "max_limit");
+    boolean(ini, out, ("api", "enable_proxy_headers_parsing"), "enable_proxy_headers_parsing");
+    let origins: Vec<Value> = ini
+        .get_all("cors", "allowed_origin")
+        .iter()
+        .flat_map(|origins| origins.split(','))
+        .map(|origin| Value::from(origin.trim()))
+        .collect();
+    if !origins.is_empty() {
+        out.comment("[cors] allowed_origin");
+        out.key("cors_allowed_origins", Value::Array(origins));
+    }
+    number(ini, out, ("DEFAULT", "graceful_shutdown_timeout"), "stop_timeout_seconds");
+}
+
+fn rest(ini: &Ini, out: &mut Out) {
+    if let Some(methods) = ini.get("archive_policy", "default_aggregation_methods") {
+        out.section("metric");
+        out.comment("[archive_policy] default_aggregation_methods");
+        let methods = methods.split(',').map(|method| Value::from(method.trim())).collect();
+        out.key("default_aggregation_methods", Value::Array(methods));
+    }
+    if let Some(file) = ini.get("oslo_policy", "policy_file") {
+        out.section("policy");
+        out.comment("[oslo_policy] policy_file; a relative path starts at the working directory.");
+        out.key("file", file);
+    }
+    let set = |option| ini.get("DEFAULT", option).and_then(|text| parse_bool(&text));
+    let level = match (set("debug"), set("verbose")) {
+        (Some(true), _) => "debug",
+        (_, Some(false)) => "warn",
+        _ => return,
+    };
+    out.section("log");
+    out.comment("[DEFAULT] debug, verbose");
+    out.key("level", level);
+}
+
+fn statsd(ini: &Ini, out: &mut Out) {
+    out.section("statsd");
+    let Some(resource_id) = ini.get("statsd", "resource_id") else {
+        out.comment("[statsd] resource_id is not set, so gnocchi-statsd could not run.");
+        out.key("enabled", false);
+        return;
+    };
+    out.comment("[statsd] resource_id is set. Runs in the same process as everything else.");
+    out.key("enabled", true);
+    out.key("resource_id", resource_id);
+    let or_default = |option| {
+        ini.get("statsd", option)
+            .unwrap_or_else(|| default_of("statsd", option).unwrap_or_default().to_owned())
+    };
+    out.comment("[statsd] host, port");
+    out.key("listen", address(&or_default("host"), &or_default("port")));
+    out.comment("[statsd] creator, archive_policy_name");
+    out.key("creator", or_default("creator"));
+    out.key("archive_policy_name", or_default("archive_policy_name"));
+    number(ini, out, ("statsd", "flush_delay"), "flush_delay_seconds");
+}
+
+/// Values are not repeated here: they may be secrets.
+fn no_counterpart(ini: &Ini, out: &mut Out) {
+    let mut lines = Vec::new();
+    for entry in ini.entries() {
+        let reason = match fate(&entry.section, &entry.option) {
+            Some(Fate::Mapped) => continue,
+            Some(Fate::Gone(reason)) => reason,
+            None => "Gnocchi 4.7 has no such option",
+        };
+        lines.push(format!("[{}] {}: {reason}", entry.section, entry.option));
+    }
+    if !lines.is_empty() {
+        out.0.push('\n');
+        out.comment("Without counterpart:");
+        for line in lines {
+            out.comment(&line);
+        }
+    }
+}
+
+fn address(host: &str, port: &str) -> String {
+    if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
+}
+
+fn is_loopback(host: &str) -> bool {
+    host == "localhost" || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+}
+
+fn parse_bool(text: &str) -> Option<bool> {
+    match text.to_lowercase().as_str() {
+        "true" | "1" | "on" | "yes" => Some(true),
+        "false" | "0" | "off" | "no" => Some(false),
+        _ => None,
+    }
+}
+
+fn integer(ini: &Ini, out: &mut Out, from: (&str, &str), key: &str) {
+    typed(ini, out, from, key, |text| text.parse::<i64>().ok());
+}
+
+fn boolean(ini: &Ini, out: &mut Out, from: (&str, &str), key: &str) {
+    typed(ini, out, from, key, parse_bool);
+}
+
+fn number(ini: &Ini, out: &mut Out, from: (&str, &str), key: &str) {
+    typed(ini, out, from, key, |text| text.parse::<f64>().ok());
+}
+
+fn typed<T: Into<Value>>(
+    ini: &Ini,
+    out: &mut Out,
+    (section, option): (&str, &str),
+    key: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) {
+    let Some(text) = ini.get(section, option) else { return };
+    match parse(&text) {
+        Some(value) => {
+            out.comment(&format!("[{section}] {option}"));
+            out.key(key, value);
+        }
+        None => {
+            out.comment(&format!("[{section}] {option} = {text}: not understood, {key} keeps its default"))
+        }
+    }
+}

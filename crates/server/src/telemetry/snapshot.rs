@@ -1,0 +1,160 @@
+//! How the store, the index and the process are at one moment: for `/metrics`, for `status`, for self-monitoring.
+
+use std::fmt;
+
+use nephometer_drivers::{IndexCounts, StoreStatus};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::text::encode_registry;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use serde::{Deserialize, Serialize};
+
+use crate::process::ProcessUse;
+
+/// One moment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Snapshot {
+    /// Version of the program.
+    pub(crate) version: String,
+    /// Seconds since its start.
+    pub(crate) uptime_seconds: f64,
+    /// The store.
+    pub(crate) store: StoreFigures,
+    /// The index; nothing where it did not answer.
+    pub(crate) index: Option<IndexStatus>,
+    /// The process.
+    pub(crate) process: ProcessStatus,
+}
+
+/// The store's own account.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct StoreFigures {
+    pub(crate) measures_written: u64,
+    pub(crate) head_measures: u64,
+    pub(crate) head_series: u64,
+    pub(crate) log_bytes: u64,
+    pub(crate) parts: u64,
+    pub(crate) part_bytes: u64,
+    pub(crate) part_measures: u64,
+    pub(crate) quarantined_blocks: u64,
+    pub(crate) late_measures: u64,
+    pub(crate) flushes: u64,
+    pub(crate) merges: u64,
+    pub(crate) refusing_writes: Option<String>,
+}
+
+impl From<StoreStatus> for StoreFigures {
+    fn from(status: StoreStatus) -> Self {
+        let StoreStatus {
+            measures_written,
+            head_measures,
+            head_series,
+            log_bytes,
+            parts,
+            part_bytes,
+            part_measures,
+            quarantined_blocks,
+            late_measures,
+            flushes,
+            merges,
+            refusing_writes,
+        } = status;
+        Self {
+            measures_written,
+            head_measures,
+            head_series,
+            log_bytes,
+            parts,
+            part_bytes,
+            part_measures,
+            quarantined_blocks,
+            late_measures,
+            flushes,
+            merges,
+            refusing_writes,
+        }
+    }
+}
+
+/// How much the index holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct IndexStatus {
+    pub(crate) metrics: u64,
+    pub(crate) resources: u64,
+    pub(crate) archive_policies: u64,
+}
+
+impl From<IndexCounts> for IndexStatus {
+    fn from(counts: IndexCounts) -> Self {
+        let IndexCounts { metrics, resources, archive_policies } = counts;
+        Self { metrics, resources, archive_policies }
+    }
+}
+
+/// What the process uses.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ProcessStatus {
+    pub(crate) pid: u32,
+    pub(crate) cpu_seconds: f64,
+    pub(crate) resident_bytes: u64,
+    pub(crate) threads: u64,
+}
+
+impl ProcessStatus {
+    /// Process `pid`, which uses `used`.
+    pub(crate) fn new(pid: u32, used: ProcessUse) -> Self {
+        let ProcessUse { cpu_seconds, resident_bytes, threads, .. } = used;
+        Self { pid, cpu_seconds, resident_bytes, threads }
+    }
+}
+
+impl Snapshot {
+    /// Appends the figures as OpenMetrics text, without its end mark.
+    pub(super) fn encode(&self, text: &mut String) -> fmt::Result {
+        let mut registry = Registry::with_prefix("nephometer");
+        registry.register_collector(Box::new(self.clone()));
+        encode_registry(text, &registry)
+    }
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let Self { store, process, .. } = self;
+        for (name, help, value) in [
+            ("measures_written", "Measures acknowledged", store.measures_written),
+            ("flushes", "Flushes of the head to parts", store.flushes),
+            ("merges", "Merges of parts", store.merges),
+            ("late_measures", "Measures that came too late to count", store.late_measures),
+        ] {
+            put(&mut encoder, name, help, &ConstCounter::new(value))?;
+        }
+        let index = self.index.unwrap_or_default();
+        for (name, help, value) in [
+            ("head_measures", "Measures in memory only and in the log", store.head_measures),
+            ("head_series", "Series with measures in the head", store.head_series),
+            ("log_bytes", "Bytes of the log that parts do not cover yet", store.log_bytes),
+            ("parts", "Immutable parts", store.parts),
+            ("part_bytes", "Bytes of all parts", store.part_bytes),
+            ("part_measures", "Measures in raw parts", store.part_measures),
+            ("quarantined_blocks", "Damaged blocks set aside", store.quarantined_blocks),
+            ("refusing_writes", "1 while writes are refused", u64::from(store.refusing_writes.is_some())),
+            ("index_up", "1 while the index answers", u64::from(self.index.is_some())),
+            ("metrics", "Metrics in the index", index.metrics),
+            ("resources", "Resources in the index", index.resources),
+            ("archive_policies", "Archive policies in the index", index.archive_policies),
+            ("process_resident_bytes", "Resident memory of the process", process.resident_bytes),
+            ("process_threads", "Threads of the process", process.threads),
+        ] {
+            put(&mut encoder, name, help, &ConstGauge::new(value))?;
+        }
+        put(&mut encoder, "uptime_seconds", "Time since the start", &ConstGauge::new(self.uptime_seconds))?;
+        let cpu = ConstCounter::new(process.cpu_seconds);
+        put(&mut encoder, "process_cpu_seconds", "CPU time of the process", &cpu)
+    }
+}
+
+fn put(encoder: &mut DescriptorEncoder, name: &str, help: &str, metric: &impl EncodeMetric) -> fmt::Result {
+    metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
+}

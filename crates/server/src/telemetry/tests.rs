@@ -1,0 +1,43 @@
+//! Kinds of requests and the text of `/metrics`.
+
+use nephometer_model::SystemClock;
+
+use super::snapshot::StoreFigures;
+use super::*;
+
+#[test]
+fn requests_have_the_kind_that_operators_expect() {
+    for (method, path, expected) in [
+        (Method::POST, "/v1/batch/metrics/measures", RequestKind::Ingest),
+        (Method::POST, "/gnocchi/v1/metric/x/measures/", RequestKind::Ingest),
+        (Method::POST, "/v1/influxdb/write", RequestKind::Ingest),
+        (Method::GET, "/v1/metric/x/measures", RequestKind::Query),
+        (Method::POST, "/v1/batch/metrics/measures/read", RequestKind::Query),
+        (Method::POST, "/v1/aggregates", RequestKind::Query),
+        (Method::GET, "/v1/aggregation/metric", RequestKind::Query),
+        (Method::POST, "/v1/search/resource/generic", RequestKind::Index),
+        (Method::GET, "/v1/metric", RequestKind::Index),
+    ] {
+        assert_eq!(RequestKind::of(&method, path), expected, "{method} {path}");
+    }
+}
+
+#[test]
+fn the_text_has_every_figure_and_ends() {
+    let telemetry = Telemetry::new(Arc::new(SystemClock::new()));
+    telemetry.count(RequestKind::Ingest, 202, 500_000_000);
+    let store = StoreFigures { measures_written: 7, ..StoreFigures::default() };
+    let text = telemetry.render(&Snapshot { store, ..Snapshot::default() }).unwrap();
+    for line in [
+        "nephometer_http_requests_total{kind=\"ingest\",status=\"202\"} 1\n",
+        "nephometer_http_request_seconds_count{kind=\"ingest\"} 1\n",
+        "nephometer_http_request_seconds_count{kind=\"query\"} 0\n",
+        "nephometer_measures_written_total 7\n",
+        "nephometer_index_up 0\n",
+        "# TYPE nephometer_process_cpu_seconds counter\n",
+    ] {
+        assert!(text.contains(line), "{line} not in\n{text}");
+    }
+    assert!(text.ends_with("# EOF\n"));
+    assert_eq!(telemetry.totals(RequestKind::Ingest), RequestTotals { requests: 1, seconds: 0.5 });
+}
