@@ -233,7 +233,7 @@ fn compare_values(expression: &str, comparison: Comparison, value: &str, negated
 fn like_pattern(column: &Column, value: &FilterValue) -> Option<Value> {
     let pattern = python_text(value);
     let trailing = pattern.len() - pattern.trim_end_matches('\\').len();
-    let usable = matches!(column.kind, Kind::Text | Kind::UuidText) && trailing % 2 == 0;
+    let usable = matches!(column.kind, Kind::Text | Kind::UuidText) && trailing.is_multiple_of(2);
     (usable && !pattern.contains('\0')).then(|| pattern.into())
 }
 
@@ -262,7 +262,7 @@ fn created_by(
     }
     let pattern = if comparison == Comparison::Like { text.clone() } else { escaped(&text) };
     let backslashes = pattern.len() - pattern.trim_end_matches('\\').len();
-    if text.contains('\0') || (name == "created_by_project_id" && backslashes % 2 != 0) {
+    if text.contains('\0') || (name == "created_by_project_id" && !backslashes.is_multiple_of(2)) {
         return Err(invalid());
     }
     let condition = creator_condition(statement, comparison, name, &text, &pattern, inverted);

@@ -44,7 +44,7 @@ pub(crate) async fn load(session: &mut dyn Session, rows: Vec<Row>) -> Result<Ve
     found.into_iter().map(metric).collect()
 }
 
-pub(crate) async fn by_id(session: &mut dyn Session, ids: &Vec<MetricId>) -> Result<Vec<Metric>, Failure> {
+pub(crate) async fn by_id(session: &mut dyn Session, ids: &[MetricId]) -> Result<Vec<Metric>, Failure> {
     let mut ids: Vec<_> = ids.iter().map(|id| id.0).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -55,7 +55,7 @@ pub(crate) async fn by_id(session: &mut dyn Session, ids: &Vec<MetricId>) -> Res
 
 pub(crate) async fn by_name(
     session: &mut dyn Session,
-    names: &Vec<(ResourceId, String)>,
+    names: &[(ResourceId, String)],
 ) -> Result<Vec<Metric>, Failure> {
     let ids: Vec<_> = names.iter().map(|(id, _)| *id).collect();
     let pks = resource_pks(session, &ids).await?;

@@ -118,7 +118,7 @@ pub(crate) async fn create(
     Ok(Arc::new(ArchivePolicy { key, ..policy.clone() }))
 }
 
-pub(crate) async fn get(session: &mut dyn Session, name: &String) -> Result<Arc<ArchivePolicy>, Failure> {
+pub(crate) async fn get(session: &mut dyn Session, name: &str) -> Result<Arc<ArchivePolicy>, Failure> {
     let (_, _, policy) = find(session, name, "").await?.ok_or_else(|| no_such(name))?;
     Ok(policy)
 }
@@ -152,14 +152,14 @@ pub(crate) async fn update(
     Ok(Arc::new(policy))
 }
 
-pub(crate) async fn delete(session: &mut dyn Session, name: &String) -> Result<(), Failure> {
+pub(crate) async fn delete(session: &mut dyn Session, name: &str) -> Result<(), Failure> {
     let (key, _, _) = find(session, name, "{lock}").await?.ok_or_else(|| no_such(name))?;
     for sql in [
         "SELECT key FROM metric WHERE policy_key = $1 LIMIT 1",
         "SELECT policy_key FROM archive_policy_rule WHERE policy_key = $1 LIMIT 1",
     ] {
         if query_opt(session, sql, &[key.into()]).await?.is_some() {
-            return Err(IndexError::ArchivePolicyInUse(name.clone()).into());
+            return Err(IndexError::ArchivePolicyInUse(name.to_owned()).into());
         }
     }
     session.execute("DELETE FROM archive_policy WHERE key = $1", &[key.into()]).await?;

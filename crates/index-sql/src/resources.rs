@@ -98,10 +98,7 @@ pub(crate) async fn get(
     show(session, type_name, pk, resource).await
 }
 
-pub(crate) async fn by_id(
-    session: &mut dyn Session,
-    ids: &Vec<ResourceId>,
-) -> Result<Vec<Resource>, Failure> {
+pub(crate) async fn by_id(session: &mut dyn Session, ids: &[ResourceId]) -> Result<Vec<Resource>, Failure> {
     const IDS: [(&str, ColumnType); 1] = [("id", ColumnType::Uuid)];
     let rows = selected(Branch::Current);
     let sql = format!("SELECT {rows} FROM {{rows}} JOIN resource r ON r.id = v.id");

@@ -37,7 +37,7 @@ pub(crate) async fn create(session: &mut dyn Session, rule: &ArchivePolicyRule) 
     Ok(())
 }
 
-pub(crate) async fn get(session: &mut dyn Session, name: &String) -> Result<ArchivePolicyRule, Failure> {
+pub(crate) async fn get(session: &mut dyn Session, name: &str) -> Result<ArchivePolicyRule, Failure> {
     find(session, name).await?.ok_or_else(|| no_such(name))
 }
 
@@ -59,7 +59,7 @@ pub(crate) async fn rename(
     Ok(ArchivePolicyRule { name: new_name.clone(), ..rule })
 }
 
-pub(crate) async fn delete(session: &mut dyn Session, name: &String) -> Result<(), Failure> {
+pub(crate) async fn delete(session: &mut dyn Session, name: &str) -> Result<(), Failure> {
     match session.execute("DELETE FROM archive_policy_rule WHERE name = $1", &[name.into()]).await? {
         0 => Err(no_such(name)),
         _ => Ok(()),

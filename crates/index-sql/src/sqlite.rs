@@ -153,3 +153,6 @@ fn connect(path: &Path, cache_kib: u32) -> Result<Connection, OpenError> {
     rusqlite::vtab::array::load_module(&connection)?;
     Ok(connection)
 }
+
+#[cfg(test)]
+mod tests;

@@ -96,7 +96,7 @@ async fn insert_attribute(
     query_one(session, sql, &[type_pk.into(), name.into(), definition.into()]).await?.int()
 }
 
-pub(crate) async fn get(session: &mut dyn Session, name: &String) -> Result<ResourceType, Failure> {
+pub(crate) async fn get(session: &mut dyn Session, name: &str) -> Result<ResourceType, Failure> {
     require(session, name, "").await.map(StoredType::into_model)
 }
 
@@ -108,11 +108,11 @@ pub(crate) async fn list(session: &mut dyn Session) -> Result<Vec<ResourceType>,
     Ok(types)
 }
 
-pub(crate) async fn delete(session: &mut dyn Session, name: &String) -> Result<(), Failure> {
+pub(crate) async fn delete(session: &mut dyn Session, name: &str) -> Result<(), Failure> {
     let stored = require(session, name, "{lock}").await?;
     let sql = "SELECT pk FROM resource WHERE type_pk = $1 LIMIT 1";
     if stored.is_generic() || query_opt(session, sql, &[stored.pk.into()]).await?.is_some() {
-        return Err(IndexError::ResourceTypeInUse(name.clone()).into());
+        return Err(IndexError::ResourceTypeInUse(name.to_owned()).into());
     }
     session.execute("DELETE FROM attribute WHERE type_pk = $1", &[stored.pk.into()]).await?;
     session.execute("DELETE FROM resource_type WHERE pk = $1", &[stored.pk.into()]).await?;

@@ -143,7 +143,7 @@ pub(crate) async fn create(session: &mut dyn Session, new: &NewMetric) -> Result
 
 pub(crate) async fn create_or_get(
     session: &mut dyn Session,
-    news: &Vec<NewMetric>,
+    news: &[NewMetric],
 ) -> Result<Vec<Metric>, Failure> {
     let wanted = Wanted::resolve(session, news).await?;
     let mut found = wanted.find(session).await?;

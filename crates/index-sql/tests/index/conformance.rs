@@ -1,11 +1,9 @@
 //! The suites of both contracts, on SQLite and on a real PostgreSQL.
 
-#![allow(missing_docs, reason = "a test")]
-
-mod support;
-
 use nephometer_drivers::PartCatalog;
 use nephometer_drivers::conformance::{catalog, indexer};
+
+use crate::support;
 
 /// Runs a behaviour of the catalog, whose calls block, on a thread that is not the runtime's.
 fn check_catalog(catalog: &dyn PartCatalog, behaviour: fn(&dyn PartCatalog)) {

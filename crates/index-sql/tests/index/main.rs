@@ -1,0 +1,9 @@
+//! The index on both databases: one process, so that one PostgreSQL cluster serves all tests.
+
+#![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
+
+mod conformance;
+mod contention;
+mod opening;
+mod random_filters;
+mod support;
