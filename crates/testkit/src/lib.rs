@@ -1,3 +1,5 @@
 //! Test harness: real servers on free ports, temporary places, faults. A dev-dependency only.
 
+#[cfg(feature = "app")]
+pub mod app;
 pub mod postgres;

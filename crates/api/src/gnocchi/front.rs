@@ -23,7 +23,7 @@ use super::GnocchiState;
 use super::call::Call;
 use super::error::ApiError;
 use super::render::{self, Asked};
-use super::route::{Handler, Route, routes};
+use super::route::{Handler, Produces, Route, routes};
 use crate::http::address::BaseUrl;
 use crate::http::body;
 use crate::http::query::Query;
@@ -218,7 +218,7 @@ async fn admit<'a>(
     asked: &Asked,
     parts: &http::request::Parts,
 ) -> Result<(&'a Route, Identity), ApiError> {
-    if asked.accept.best(route.produces.offers()).is_none() {
+    if route.produces != Produces::Any && asked.accept.best(route.produces.offers()).is_none() {
         return Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, Value::Null));
     }
     if !route.needs_identity {

@@ -140,6 +140,7 @@ fn title(status: StatusCode) -> &'static str {
 
 fn explanation(status: StatusCode, asked: &Asked) -> String {
     let text = match status {
+        StatusCode::FOUND => "The resource was found at another address.",
         StatusCode::BAD_REQUEST => {
             "The server could not comply with the request since it is either malformed or otherwise incorrect."
         }

@@ -25,7 +25,7 @@ pub enum Produces {
     Json,
     /// No content, which upstream declares as `text/html`.
     Html,
-    /// JSON, plain text or HTML, as the client likes.
+    /// JSON or HTML where the client likes them, else plain text: never refused.
     Any,
 }
 
