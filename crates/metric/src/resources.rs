@@ -85,6 +85,11 @@ fn whole_micros(time: Timestamp) -> Timestamp {
     Timestamp::from_micros(time.micros())
 }
 
+/// The next point in time that the index can tell from this one: revisions are in order even where the clock is not.
+fn just_after(time: Timestamp) -> Timestamp {
+    Timestamp::from_micros(time.micros().saturating_add(1))
+}
+
 /// A point in time as Python's `str` shows it.
 fn shown(time: Timestamp) -> String {
     time.isoformat().replacen('T', " ", 1)
@@ -244,7 +249,7 @@ impl MetricService {
             attributes: patch.attributes,
             metrics,
             append_metrics: false,
-            now: self.now_micros(),
+            now: self.now_micros().max(just_after(current.revision_start)),
             expected_revision_start: only_this_revision.then_some(current.revision_start),
         };
         let changed = self.indexer.update_resource(type_name, current.id, change).await;
