@@ -33,6 +33,10 @@ impl TestCatalog {
         self.content.lock().failures.push(failure);
     }
 
+    pub(crate) fn fail_no_more(&self) {
+        self.content.lock().failures.clear();
+    }
+
     pub(crate) fn state(&self) -> CatalogState {
         self.content.lock().state.clone()
     }

@@ -185,6 +185,10 @@ impl Bench {
         self.engine().settle().unwrap();
     }
 
+    pub(crate) fn engine_status(&self) -> nephometer_drivers::StoreStatus {
+        self.engine().status()
+    }
+
     pub(crate) fn now_ns(&self) -> i64 {
         use nephometer_model::Clock;
         self.clock.now().ns()

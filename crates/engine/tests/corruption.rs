@@ -1,0 +1,103 @@
+//! Damage costs what it hits, is told once, and nothing else.
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+mod support;
+
+use support::{Bench, Random, S, every, policy, settings};
+
+const LOW: &[(i64, Option<u64>)] = &[(60, None)];
+const DAY: i64 = 86_400;
+
+fn bench() -> Bench {
+    Bench::new(settings(), &[policy(1, 0, LOW, &["count"])], 100 * DAY)
+}
+
+/// Series of long runs, so that each has blocks of its own.
+fn fill(bench: &Bench, day: i64) {
+    for key in 0..6 {
+        let noise = |(at, value): (i64, f64)| (at, (value * 1.7).sin());
+        let measures = every(day * DAY, day * DAY + 40_000, 1).into_iter().map(noise);
+        bench.write(key, 1, &measures.collect::<Vec<_>>()).unwrap();
+    }
+    bench.flush();
+}
+
+fn counts(bench: &Bench) -> Vec<f64> {
+    let count = |key| bench.all(key, 1, "count", 60).iter().map(|(_, count)| count).sum();
+    (0..6).map(count).collect()
+}
+
+#[test]
+fn a_damaged_block_costs_only_itself() {
+    let mut bench = bench();
+    fill(&bench, 1);
+    fill(&bench, 2);
+    assert_eq!(counts(&bench), [80_000.0; 6]);
+    let part = bench.disk.files("parts/").remove(0);
+    bench.disk.flip(&part, 5000, 3);
+    bench.restart();
+    let left = counts(&bench);
+    assert_eq!(left.iter().filter(|count| **count == 80_000.0).count(), 5, "{left:?}");
+    assert!(left.iter().all(|count| *count >= 40_000.0), "{left:?}");
+    assert_eq!(bench.engine_status().quarantined_blocks, 1);
+    bench.flush();
+    let told = bench.catalog.state().quarantined;
+    assert_eq!((told.len(), told[0].file.as_str()), (1, &part["parts/".len()..]));
+    // Told once, also after a restart, and still served around.
+    bench.restart();
+    assert_eq!(counts(&bench), left);
+    bench.flush();
+    assert_eq!(bench.catalog.state().quarantined.len(), 1);
+    // Merging leaves the damaged file where it can be looked at.
+    bench.clock.advance_ns(10 * DAY * S);
+    bench.settle();
+    assert_eq!(counts(&bench), left);
+    bench.restart();
+    assert_eq!(bench.disk.files("quarantine/").len(), 1);
+    assert_eq!(counts(&bench), left);
+}
+
+#[test]
+fn a_part_that_cannot_be_opened_is_set_aside_whole() {
+    for damage in 0..2 {
+        let mut bench = bench();
+        fill(&bench, 1);
+        fill(&bench, 2);
+        let part = bench.disk.files("parts/").remove(0);
+        match damage {
+            0 => bench.disk.flip(&part, bench.disk.len(&part) - 1, 0),
+            _ => bench.disk.remove_file(&part),
+        }
+        bench.restart();
+        let left = counts(&bench);
+        assert_eq!(left.iter().filter(|count| **count == 80_000.0).count(), 3, "{left:?}");
+        assert_eq!(left.iter().filter(|count| **count == 40_000.0).count(), 3, "{left:?}");
+        assert_eq!(bench.engine_status().quarantined_blocks, 1);
+        bench.write(1, 1, &[(50 * DAY * S, 1.0)]).unwrap();
+        bench.flush();
+        bench.clock.advance_ns(10 * DAY * S);
+        bench.settle();
+        bench.restart();
+        assert_eq!(counts(&bench).iter().sum::<f64>(), left.iter().sum::<f64>() + 1.0);
+    }
+}
+
+#[test]
+fn a_damaged_record_costs_only_itself() {
+    let mut bench = bench();
+    for minute in 0..50 {
+        bench.write(1, 1, &every(minute * 60, minute * 60 + 60, 1)).unwrap();
+    }
+    let segment = bench.disk.files("log/").remove(0);
+    bench.disk.flip(&segment, bench.disk.len(&segment) / 2, 1);
+    bench.crash(&mut Random(1));
+    assert_eq!(bench.all(1, 1, "count", 60).len(), 49);
+    assert_eq!(bench.engine_status().quarantined_blocks, 1);
+    bench.write(1, 1, &[(DAY * S, 1.0)]).unwrap();
+    bench.crash(&mut Random(2));
+    assert_eq!(bench.all(1, 1, "count", 60).len(), 50);
+    bench.flush();
+    bench.crash(&mut Random(3));
+    assert_eq!(bench.all(1, 1, "count", 60).len(), 50);
+    assert_eq!(bench.catalog.state().quarantined.len(), 1);
+}
