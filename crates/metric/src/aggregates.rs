@@ -103,10 +103,10 @@ impl SeriesReference<'_> {
 }
 
 /// Granularities that all of these metrics have, coarsest first.
-fn common_granularities<'a>(metrics: impl Iterator<Item = &'a Metric> + Clone) -> Vec<Timespan> {
-    let Some(first) = metrics.clone().next() else { return Vec::new() };
+fn common_granularities(metrics: &[&Metric]) -> Vec<Timespan> {
+    let Some((first, rest)) = metrics.split_first() else { return Vec::new() };
     let mut common = first.policy.granularities_coarsest_first();
-    common.retain(|granularity| metrics.clone().all(|metric| metric.policy.item(*granularity).is_some()));
+    common.retain(|granularity| rest.iter().all(|metric| metric.policy.item(*granularity).is_some()));
     common
 }
 
@@ -120,7 +120,10 @@ impl Plan {
     fn of(references: &[SeriesReference<'_>], query: &AggregatesQuery) -> Result<Self, OperationsError> {
         let granularities = match query.granularity {
             Some(granularity) => vec![granularity],
-            None => common_granularities(references.iter().map(|reference| reference.metric)),
+            None => {
+                let metrics: Vec<_> = references.iter().map(|reference| reference.metric).collect();
+                common_granularities(&metrics)
+            }
         };
         if granularities.is_empty() {
             let shown = references.iter().map(SeriesReference::shown).collect();

@@ -4,12 +4,14 @@ mod access;
 mod aggregates;
 mod cache;
 mod error;
+pub mod influxdb;
 pub mod ingest;
 mod invalid;
 mod measures;
 mod metrics;
 pub mod operations;
 mod policies;
+pub mod prometheus;
 pub mod query;
 mod resource_types;
 mod resources;
@@ -29,7 +31,9 @@ pub use aggregates::{
 };
 pub use error::MetricError;
 pub use invalid::{InvalidInput, Step, python_str};
-pub use measures::{MeasureError, MeasuresQuery, MetricAddress, Series, UnknownResource, WriteTarget};
+pub use measures::{
+    MeasureError, MeasuresQuery, MetricAddress, ResourceMeasures, Series, UnknownResource, WriteTarget,
+};
 pub use metrics::{MetricWithResource, NewMetricSpec};
 pub use policies::{ArchivePolicyPatch, NewArchivePolicy, PolicyItemSpec};
 pub use resource_types::{AttributeSpec, kind_name};

@@ -3,12 +3,14 @@
 mod batch;
 mod error;
 mod read;
+mod resources;
 mod write;
 
 use nephometer_model::ResourceId;
 
 pub use error::{MeasureError, UnknownResource};
 pub use read::{MeasuresQuery, Series};
+pub use resources::ResourceMeasures;
 pub use write::WriteTarget;
 
 use crate::{Access, MetricError, MetricService, MetricWithResource};

@@ -3,6 +3,7 @@
 use http::StatusCode;
 use nephometer_metric::ingest::BodyError;
 use nephometer_metric::operations::{OperationsError, SeriesName};
+use nephometer_metric::prometheus::RemoteWriteError;
 use nephometer_metric::{MeasureError, OperationError};
 use serde_json::{Value, json};
 
@@ -34,6 +35,15 @@ impl From<MeasureError> for ApiError {
             MeasureError::UnknownResourceType(name) => {
                 Self::bad_request(json!({"cause": text, "detail": name}))
             }
+            MeasureError::ResourceOfOtherType(id) => {
+                Self::new(StatusCode::CONFLICT, json!({"cause": text, "detail": id}))
+            }
+            MeasureError::Line(_) => value_error("line", &text),
+            MeasureError::MissingTag(_) => value_error("key", &text),
+            MeasureError::RemoteWrite(RemoteWriteError::TooLarge { .. }) => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, text)
+            }
+            MeasureError::RemoteWrite(_) => value_error("body", &text),
             MeasureError::AggregationNotComputed { .. } => Self::not_found(text),
             MeasureError::SearchNotComputed { method, granularity } => Self::bad_request(json!({
                 "cause": text,
@@ -48,11 +58,16 @@ impl From<MeasureError> for ApiError {
     }
 }
 
+fn value_error(detail: &str, reason: &str) -> ApiError {
+    ApiError::bad_request(json!({"cause": "Value error", "detail": detail, "reason": reason}))
+}
+
 fn pairs(series: &[SeriesName]) -> Value {
     series.iter().map(|(name, method)| json!([name, method])).collect::<Vec<_>>().into()
 }
 
-fn not_aggregable(reason: &str, detail: Value) -> ApiError {
+fn not_aggregable(reason: &str, detail: impl Into<Value>) -> ApiError {
+    let detail: Value = detail.into();
     ApiError::bad_request(
         json!({"cause": "Metrics cannot be aggregated", "reason": reason, "detail": detail}),
     )

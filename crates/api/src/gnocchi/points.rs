@@ -82,7 +82,7 @@ pub(super) fn write_named_series<'a, K: AsRef<str>>(
     out: &mut Vec<u8>,
     named: impl IntoIterator<Item = (K, &'a [Series])>,
 ) {
-    write_entries(out, named, |out, series| write_series(out, series));
+    write_entries(out, named, write_series);
 }
 
 /// An object whose values `write_value` writes.

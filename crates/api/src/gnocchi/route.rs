@@ -9,8 +9,9 @@ use http::Method;
 use super::call::Call;
 use super::error::ApiError;
 use super::{
-    aggregates, aggregation, archive_policy, archive_policy_rule, batch, late, measures, metric, openapi,
-    resource, resource_metric, resource_type, search_metric, search_resource, status, versions,
+    aggregates, aggregation, archive_policy, archive_policy_rule, batch, influxdb, late, measures, metric,
+    openapi, prometheus, resource, resource_metric, resource_type, search_metric, search_resource, status,
+    versions,
 };
 
 /// What a handler gives back.
@@ -164,6 +165,8 @@ pub fn routes() -> Vec<Route> {
         aggregates::routes(),
         aggregation::routes(),
         search_metric::routes(),
+        influxdb::routes(),
+        prometheus::routes(),
         status::routes(),
     ];
     nouns.into_iter().flatten().collect()

@@ -44,7 +44,7 @@ impl CrossQuery {
                 let lacking = metrics.iter().find(|metric| metric.policy.item(granularity).is_none());
                 lacking.map_or(Ok(()), |metric| Err(missing(metric, granularity)))?;
             }
-            None if common_granularities(metrics.iter().copied()).is_empty() => {
+            None if common_granularities(metrics).is_empty() => {
                 let names = metrics.iter().map(|metric| (metric.id.to_string(), self.method.clone()));
                 return Err(OperationsError::NoGranularityMatch(names.collect()).into());
             }

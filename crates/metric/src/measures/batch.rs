@@ -18,6 +18,17 @@ const MAX_UNIT_CHARS: usize = 31;
 /// Longest name, in characters.
 const MAX_NAME_CHARS: usize = 255;
 
+/// What becomes of metrics that a batch names and that are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Creation {
+    /// They are an error.
+    Never,
+    /// The caller makes them.
+    ByCaller,
+    /// They count as made by the creator of their resource.
+    ByOwner,
+}
+
 impl MetricService {
     /// Stores measures of metrics named by id.
     pub async fn write_metric_batch(
@@ -76,6 +87,16 @@ impl MetricService {
         batch: ResourceBatch<'_>,
         create: bool,
     ) -> Result<(), MetricError> {
+        let creation = if create { Creation::ByCaller } else { Creation::Never };
+        self.write_resource_runs(access, batch, creation).await
+    }
+
+    pub(super) async fn write_resource_runs(
+        &self,
+        access: &Access<'_>,
+        batch: ResourceBatch<'_>,
+        creation: Creation,
+    ) -> Result<(), MetricError> {
         let by_creator = access.judges_by_creator(POST_MEASURES);
         let cached = if by_creator { self.cache.get_named(names(&batch)) } else { Vec::new() };
         let metrics = if by_creator && cached.iter().all(Option::is_some) {
@@ -83,7 +104,7 @@ impl MetricService {
             self.require_cached(access, &metrics)?;
             metrics
         } else {
-            self.batch_by_name(access, &batch, create).await?
+            self.batch_by_name(access, &batch, creation).await?
         };
         let lens = batch.resources.iter().flat_map(|resource| resource.runs.iter().map(|run| run.len));
         let runs = metrics.into_iter().zip(lens).collect();
@@ -95,7 +116,7 @@ impl MetricService {
         &self,
         access: &Access<'_>,
         batch: &ResourceBatch<'_>,
-        create: bool,
+        creation: Creation,
     ) -> Result<Vec<CachedMetric>, MetricError> {
         let generation = self.cache.generation();
         let wanted: BTreeSet<_> = names(batch).map(|(resource, name)| (resource, name.to_owned())).collect();
@@ -103,10 +124,10 @@ impl MetricService {
         let mut found = self.indexer.metrics_by_name(&wanted).await?;
         let missing = without(wanted, &found);
         if !missing.is_empty() {
-            if !create {
+            if creation == Creation::Never {
                 return Err(unknown_names(&missing).into());
             }
-            found.extend(self.make_missing(access, batch, &missing).await?);
+            found.extend(self.make_missing(access, batch, &missing, creation).await?);
         }
         let entered: HashMap<_, _> = found
             .iter()
@@ -129,8 +150,9 @@ impl MetricService {
         access: &Access<'_>,
         batch: &ResourceBatch<'_>,
         missing: &[(ResourceId, String)],
+        creation: Creation,
     ) -> Result<Vec<Metric>, MetricError> {
-        self.require_resources(batch, missing).await?;
+        let creators = self.require_resources(batch, missing).await?;
         let mut specs: HashMap<(ResourceId, &str), &NamedRun<'_>> = HashMap::new();
         for resource in &batch.resources {
             for run in &resource.runs {
@@ -142,35 +164,41 @@ impl MetricService {
             .iter()
             .map(|(resource, name)| {
                 let spec = specs.get(&(*resource, name.as_str())).copied();
-                self.new_named_metric(access, *resource, name, spec, access.creator(), &rules)
+                let owner = || creators.get(resource).and_then(Option::as_deref);
+                let creator = if creation == Creation::ByOwner { owner() } else { access.creator() };
+                self.new_named_metric(access, *resource, name, spec, creator, &rules)
             })
             .collect::<Result<Vec<_>, _>>()?;
         let made = self.indexer.create_or_get_metrics(new).await;
         made.map_err(|error| MetricError::from(error).into_reference())
     }
 
-    /// Refuses unless the resources of `missing` exist, naming all that do not, in the order of the batch.
+    /// The creators of the resources of `missing`, if all exist; else names those that do not, in the order of the
+    /// batch.
     async fn require_resources(
         &self,
         batch: &ResourceBatch<'_>,
         missing: &[(ResourceId, String)],
-    ) -> Result<(), MetricError> {
+    ) -> Result<HashMap<ResourceId, Option<String>>, MetricError> {
         let wanted: BTreeSet<_> = missing.iter().map(|(resource, _)| *resource).collect();
         let wanted: Vec<_> = wanted.into_iter().collect();
         let existing = self.indexer.resources_by_id(&wanted).await?;
-        let existing: HashSet<_> = existing.iter().map(|resource| resource.id).collect();
+        let creators: HashMap<_, _> =
+            existing.into_iter().map(|resource| (resource.id, resource.creator)).collect();
         let mut reported: HashSet<ResourceId> = HashSet::new();
         let unknown: Vec<_> = batch
             .resources
             .iter()
-            .filter(|resource| wanted.binary_search(&resource.id).is_ok() && !existing.contains(&resource.id))
+            .filter(|resource| {
+                wanted.binary_search(&resource.id).is_ok() && !creators.contains_key(&resource.id)
+            })
             .filter(|resource| reported.insert(resource.id))
             .map(|resource| UnknownResource {
                 id: resource.id,
                 original_id: resource.original_id.to_string(),
             })
             .collect();
-        if unknown.is_empty() { Ok(()) } else { Err(MeasureError::UnknownResources(unknown).into()) }
+        if unknown.is_empty() { Ok(creators) } else { Err(MeasureError::UnknownResources(unknown).into()) }
     }
 
     /// A metric of a resource to be made, if its name and unit can be, a policy is found, and the caller may.

@@ -6,6 +6,7 @@ use nephometer_model::{MetricId, ResourceId, Timespan};
 use crate::InvalidInput;
 use crate::ingest::BodyError;
 use crate::operations::OperationsError;
+use crate::prometheus::RemoteWriteError;
 use crate::query::QueryError;
 
 /// A resource of a batch that does not exist.
@@ -78,6 +79,18 @@ pub enum MeasureError {
     /// A resource type that a body names.
     #[error("Resource type does not exist")]
     UnknownResourceType(String),
+    /// A resource that exists and is of another type than the measures' source has.
+    #[error("Resource already exists")]
+    ResourceOfOtherType(ResourceId),
+    /// A line of the line protocol, counted from one.
+    #[error("Unable to parse line {0}")]
+    Line(usize),
+    /// A line without the tag that names the resource.
+    #[error("Unable to find key `{0}' in tags")]
+    MissingTag(String),
+    /// A remote write that cannot be read.
+    #[error(transparent)]
+    RemoteWrite(#[from] RemoteWriteError),
     /// A group-by attribute that the resource type does not have.
     #[error("Invalid groupby attribute")]
     GroupBy,
