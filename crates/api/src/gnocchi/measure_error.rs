@@ -100,7 +100,7 @@ impl From<OperationsError> for ApiError {
                 let entry = |((name, method), granularity): &(SeriesName, nephometer_model::Timespan)| {
                     json!([name, method, granularity.seconds()])
                 };
-                not_aggregable(&text, series.iter().map(entry).collect::<Vec<_>>().into())
+                not_aggregable(&text, series.iter().map(entry).collect::<Vec<_>>())
             }
             OperationsError::Overlap { series, .. } => not_aggregable(&text, pairs(&series)),
             OperationsError::Operation { error: OperationError::DifferentRows, operands, series } => {
