@@ -43,6 +43,7 @@ use std::time::Duration;
 use nephometer_drivers::{Authenticator, PolicyEnforcer};
 use nephometer_metric::MetricService;
 
+pub use openapi::statuses;
 pub use route::{Produces, Route, routes};
 
 use crate::http::body::BodyLimits;

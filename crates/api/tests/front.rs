@@ -62,12 +62,11 @@ async fn paths_are_forgiving_about_slashes_and_nothing_else() {
     for path in ["/v1/metric", "/v1/metric/", "//v1//metric//", "/gnocchi/v1/metric"] {
         app.get(path).await.expect(200);
     }
-    for path in
-        ["/v1/metrics", "/v2", "/gnocchiv1/metric", "/v1/metric/%00", "/v1/metric/%FF", "/v1/metric?name=%00"]
-    {
+    for path in ["/v1/metrics", "/v2", "/gnocchiv1/metric", "/v1/metric/%00", "/v1/metric/%FF"] {
         let answer = app.get(path).await.expect(404);
         assert_eq!(answer.json()["title"], "Not Found", "{path}");
     }
+    app.get("/v1/metric?name=%00").await.expect(400);
     let answer = app.get("/gnocchi/v1").await.expect(302);
     assert_eq!(answer.header(&header::LOCATION), "http://localhost/gnocchi/v1/");
     assert_eq!(app.get("/v1/").await.expect(200).json()["links"].as_array().unwrap().len(), 13);

@@ -183,8 +183,9 @@ impl TestRequest<'_> {
         self
     }
 
-    /// Sends it and reads the whole answer.
+    /// Sends it and reads the whole answer, whose status must be one that the OpenAPI document promises for the route.
     pub async fn send(self) -> TestAnswer {
+        let (method, path) = (self.method.clone(), self.path.clone());
         let mut request =
             Request::builder().method(self.method).uri(self.path).body(self.body).expect("a request");
         self.headers.into_iter().for_each(|(name, value)| {
@@ -198,9 +199,23 @@ impl TestRequest<'_> {
             Err(never) => match never {},
         };
         let (parts, body) = response.into_parts();
+        if let Some(route) = route_of(&method, &path) {
+            let promised = gnocchi::statuses(&route);
+            assert!(promised.contains(&parts.status.as_u16()), "{method} {path} gave {}", parts.status);
+        }
         let body = body.collect().await.expect("a body that can be read").to_bytes();
         TestAnswer { status: parts.status, headers: parts.headers, body }
     }
+}
+
+/// The route of the API that a request goes to, if it has no odd slashes and no prefix.
+fn route_of(method: &Method, path: &str) -> Option<gnocchi::Route> {
+    let given: Vec<&str> = path.split(['?']).next()?.split('/').collect();
+    gnocchi::routes().into_iter().find(|route| {
+        let pattern: Vec<&str> = route.path.split('/').collect();
+        let fits = |(pattern, given): (&&str, &&str)| pattern.starts_with('{') || pattern == given;
+        route.method == *method && pattern.len() == given.len() && pattern.iter().zip(&given).all(fits)
+    })
 }
 
 /// An answer, read whole.

@@ -96,13 +96,17 @@ async fn normalised(state: &GnocchiState, inner: Router, request: Request) -> Re
     if path == "/v1" && parts.method == Method::GET {
         return redirect(&base.url("/v1/"), &asked);
     }
-    let path_and_query = match parts.uri.query() {
+    let query = parts.uri.query();
+    if path.contains("%00") {
+        return render::refusal(ApiError::not_found(Value::Null), &asked);
+    }
+    if query.is_some_and(|query| query.contains("%00")) {
+        return render::refusal(ApiError::bad_request("NUL characters are not supported"), &asked);
+    }
+    let path_and_query = match query {
         Some(query) => format!("{}?{query}", normalise_path(path)),
         None => normalise_path(path),
     };
-    if path_and_query.contains("%00") {
-        return render::refusal(ApiError::not_found(Value::Null), &asked);
-    }
     match Uri::try_from(path_and_query) {
         Ok(uri) => parts.uri = uri,
         Err(_) => return render::refusal(ApiError::not_found(Value::Null), &asked),

@@ -61,8 +61,8 @@ fn reference(name: &str) -> Value {
     }
 }
 
-/// All statuses that a route can answer with, ascending.
-pub(super) fn statuses(route: &Route) -> Vec<u16> {
+/// All statuses that the document promises for a route, ascending.
+pub fn statuses(route: &Route) -> Vec<u16> {
     let mut all = route.statuses.to_vec();
     all.extend(EVERYWHERE);
     if route.needs_identity {
