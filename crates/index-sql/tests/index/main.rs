@@ -6,4 +6,5 @@ mod conformance;
 mod contention;
 mod opening;
 mod random_filters;
+mod scale;
 mod support;

@@ -115,7 +115,7 @@ CREATE TABLE metric (
     creator_pk INTEGER,
     policy_key INTEGER NOT NULL REFERENCES archive_policy (key)
 ) STRICT;
-CREATE UNIQUE INDEX metric_by_resource ON metric (resource_pk, name_pk) WHERE resource_pk IS NOT NULL;
+CREATE UNIQUE INDEX metric_by_resource ON metric (resource_pk, name_pk);
 CREATE INDEX metric_by_name ON metric (name_pk, id);
 CREATE INDEX metric_by_creator ON metric (creator_pk, id);
 CREATE INDEX metric_by_policy ON metric (policy_key, id);
