@@ -24,7 +24,7 @@ pub fn read_lines(
         if line.is_empty() || line[0] == b'#' {
             continue;
         }
-        let text = std::str::from_utf8(line).ok();
+        let text = std::str::from_utf8(line).ok().filter(|text| !text.contains('\0'));
         let parsed = text.and_then(parse_line).ok_or(MeasureError::Line(index + 1))?;
         let mut tags = parsed.tags;
         let resource =
@@ -276,6 +276,7 @@ mod tests {
             let lines = format!("m,host=a f=1\n{line}");
             assert_eq!(read_lines(lines.as_bytes(), "host", NOW), Err(MeasureError::Line(2)), "{line}");
         }
+        assert_eq!(read_lines(b"m\0,host=a f=1", "host", NOW), Err(MeasureError::Line(1)));
         assert_eq!(read_lines(b"m,host=\xff f=1", "host", NOW), Err(MeasureError::Line(1)));
         let missing = Err(MeasureError::MissingTag("host".to_owned()));
         assert_eq!(read_lines(b"m,a=b f=1", "host", NOW), missing);

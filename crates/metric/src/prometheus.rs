@@ -86,6 +86,9 @@ pub fn read_remote_write(body: &[u8], max_bytes: usize) -> Result<Vec<ResourceMe
     for series in request.timeseries {
         let labels: HashMap<&str, &str> =
             series.labels.iter().map(|label| (label.name.as_str(), label.value.as_str())).collect();
+        if labels.values().any(|value| value.contains('\0')) {
+            return Err(undecodable(&"NUL characters are not supported"));
+        }
         let name = *labels.get("__name__").ok_or(RemoteWriteError::Nameless)?;
         let label = |name: &str| labels.get(name).copied().unwrap_or("none").to_owned();
         let (job, instance) = (label("job"), label("instance"));
@@ -164,6 +167,8 @@ mod tests {
         assert_eq!(read_remote_write(&nameless, 1 << 20), Err(RemoteWriteError::Nameless));
         let early = body(vec![series(&[("__name__", "x")], &[(1.0, -1)])]);
         assert_eq!(read_remote_write(&early, 1 << 20), Err(RemoteWriteError::Timestamp));
+        let nul = body(vec![series(&[("__name__", "x\0")], &[(1.0, 1)])]);
+        assert!(matches!(read_remote_write(&nul, 1 << 20), Err(RemoteWriteError::Undecodable(_))));
         assert!(matches!(read_remote_write(b"garbage", 1 << 20), Err(RemoteWriteError::Undecodable(_))));
         let bomb = snap::raw::Encoder::new().compress_vec(&vec![0; 1 << 20]).unwrap();
         assert_eq!(read_remote_write(&bomb, 1 << 19), Err(RemoteWriteError::TooLarge { max_bytes: 1 << 19 }));

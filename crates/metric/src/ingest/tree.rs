@@ -173,6 +173,13 @@ fn append(tree: &Tree, now: Timestamp, measures: &mut Measures) -> Result<u32, I
     u32::try_from(elements.len()).map_err(|_| format())
 }
 
+const NUL: &str = "NUL characters are not supported";
+
+/// `text`, if databases store it.
+fn storable(text: &str) -> Result<&str, InvalidInput> {
+    if text.contains('\0') { Err(InvalidInput::key(NUL, text)) } else { Ok(text) }
+}
+
 fn entries(tree: &Tree) -> Result<&[(String, Tree)], InvalidInput> {
     match tree {
         Tree::Object(entries) => Ok(entries),
@@ -197,7 +204,7 @@ pub(super) fn resource_batch(
 ) -> Result<ResourceBatch<'static>, InvalidInput> {
     let mut batch = ResourceBatch::default();
     for (key, metrics) in entries(tree)? {
-        let id = resource_id(key, creator)?;
+        let id = storable(key).and_then(|key| resource_id(key, creator))?;
         let runs = entries(metrics)
             .and_then(|metrics| {
                 let read = |(name, value): &(String, Tree)| {
@@ -218,6 +225,7 @@ fn named_run(
     now: Timestamp,
     measures: &mut Measures,
 ) -> Result<NamedRun<'static>, InvalidInput> {
+    let name = storable(name)?;
     let mut run = NamedRun { name: Cow::Owned(name.to_owned()), policy_name: None, unit: None, len: 0 };
     let object = match value {
         Tree::Object(object) if !object.is_empty() => object,
@@ -229,6 +237,9 @@ fn named_run(
     for (key, value) in object {
         match (key.as_str(), value) {
             ("measures", _) => {}
+            ("archive_policy_name" | "unit", Tree::Text(text)) if text.contains('\0') => {
+                return Err(InvalidInput::new(NUL).under(key));
+            }
             ("archive_policy_name", Tree::Text(text)) => run.policy_name = Some(Cow::Owned(text.clone())),
             ("unit", Tree::Text(text)) => run.unit = Some(Cow::Owned(text.clone())),
             ("archive_policy_name" | "unit", _) => return Err(InvalidInput::new("expected str").under(key)),

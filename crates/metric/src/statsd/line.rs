@@ -11,7 +11,7 @@ pub enum StatsdLineError {
     /// Too few or too many parts between bars.
     #[error("Invalid number of | in `{0}'")]
     Bars(String),
-    /// No single colon between name and value, or an empty name.
+    /// No single colon between name and value, or a name that is empty or cannot be stored.
     #[error("no name and value in `{0}'")]
     NameAndValue(String),
     /// The value is no number.
@@ -58,7 +58,7 @@ pub(super) fn parse(line: &str) -> Result<Line, StatsdLineError> {
     };
     let (name, value) = pair
         .split_once(':')
-        .filter(|(name, value)| !name.is_empty() && !value.contains(':'))
+        .filter(|(name, value)| !name.is_empty() && !name.contains('\0') && !value.contains(':'))
         .ok_or_else(|| StatsdLineError::NameAndValue(shown()))?;
     let value = parse_float(value).ok_or_else(|| StatsdLineError::Number(shown()))?;
     let (kind_of, rate_allowed) = match kind {
@@ -104,6 +104,7 @@ mod tests {
         assert!(matches!(error("x:1|c|@1|x"), E::Bars(_)));
         assert!(matches!(error("x|c"), E::NameAndValue(_)));
         assert!(matches!(error(":1|c"), E::NameAndValue(_)));
+        assert!(matches!(error("a\0:1|c"), E::NameAndValue(_)));
         assert!(matches!(error("a:b:1|c"), E::NameAndValue(_)));
         assert!(matches!(error("x:y|c"), E::Number(_)));
         assert!(matches!(error("x:1|s"), E::Type(_)));
