@@ -5,6 +5,7 @@ pub(crate) mod admin;
 pub(crate) mod metric_api;
 pub(crate) mod policy_reload;
 pub(crate) mod self_monitoring;
+pub(crate) mod statsd;
 
 use std::future::Future;
 use std::net::SocketAddr;

@@ -11,7 +11,7 @@ use crate::cli::GlobalArgs;
 use crate::config::Config;
 use crate::logging;
 use crate::policy_file::PolicyFile;
-use crate::roles::{Handle, Shutdown, Stop, admin, metric_api, policy_reload, self_monitoring};
+use crate::roles::{Handle, Shutdown, Stop, admin, metric_api, policy_reload, self_monitoring, statsd};
 use crate::run_file::{DataDirLock, RunFile};
 use crate::telemetry::Telemetry;
 use crate::watcher::Watcher;
@@ -71,6 +71,10 @@ async fn start_roles(config: &Config, parts: &Parts, shutdown: &Shutdown) -> Res
     roles.push(metric_api::start(api, &config.metric_api, shutdown.clone()).await?);
     if !config.admin.listen.is_empty() {
         roles.push(admin::start(Arc::clone(&watcher), &config.admin.listen, shutdown.clone()).await?);
+    }
+    if config.statsd.enabled {
+        let service = Arc::clone(&parts.service);
+        roles.push(statsd::start(service, &config.statsd, shutdown.clone()).await?);
     }
     if config.self_monitoring.enabled {
         let deps = self_monitoring::Deps {
