@@ -121,6 +121,10 @@ impl MetricService {
         let generation = self.cache.generation();
         let wanted: BTreeSet<_> = names(batch).map(|(resource, name)| (resource, name.to_owned())).collect();
         let wanted: Vec<_> = wanted.into_iter().collect();
+        if wanted.iter().any(|(_, name)| name.contains('\0')) {
+            let invalid = InvalidInput::new("NUL characters are not supported").under("name");
+            return Err(MeasureError::from(invalid).into());
+        }
         let mut found = self.indexer.metrics_by_name(&wanted).await?;
         let missing = without(wanted, &found);
         if !missing.is_empty() {
