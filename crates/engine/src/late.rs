@@ -75,9 +75,7 @@ fn limit_ns(core: &Core, sack: &mut Sack, run: &Run<'_>) -> Result<i64, StoreErr
 pub(crate) fn count_spans(key: u64, policy: Option<&ArchivePolicy>, late_ns: &[i64]) -> Vec<LateCount> {
     let mut spans = BTreeMap::new();
     for at_ns in late_ns {
-        if let Some(span) = policy.and_then(|policy| ledger_span(policy, *at_ns)) {
-            *spans.entry(span).or_insert(0) += 1;
-        }
+        *spans.entry(ledger_span(policy, *at_ns)).or_insert(0) += 1;
     }
     let count = |((start, width), measures)| LateCount { key: SeriesKey(key), start, width, measures };
     spans.into_iter().map(count).collect()

@@ -18,7 +18,7 @@ use nephometer_series::codec::SeriesColumns;
 use crate::core::Core;
 use crate::flush::seconds_since;
 use crate::head::KeyMap;
-use crate::parts::{PARTS, Part, PartsWriter, Provenance, path, rank, remove_all};
+use crate::parts::{PARTS, Part, PartSet, PartsWriter, Provenance, path, rank, remove_all};
 use crate::tombstones::{Tombstones, erase};
 use crate::view::merge_newer;
 use cursor::RawCursor;
@@ -32,6 +32,15 @@ pub(crate) struct Job {
     pub(crate) inputs: Vec<Arc<Part>>,
     /// Whether raw measures that have come of age become rollups.
     pub(crate) roll_up: bool,
+    /// What is carried out on the way.
+    pub(crate) orders: Orders,
+}
+
+impl Job {
+    /// The rank of what comes out.
+    fn rank(&self) -> (u64, u64) {
+        merged_rank(&self.inputs, &self.orders)
+    }
 }
 
 /// What became of a job.
@@ -43,28 +52,43 @@ pub(crate) enum Outcome {
     Void,
 }
 
-/// What a job carries out, as it was when the job began.
-struct Orders {
-    tombstones: Tombstones,
-    dead: KeyMap<u64>,
-    /// Raw parts of the sack.
-    raw_parts: Vec<PartId>,
+/// What a job finds in its sack when it is planned, and carries out.
+pub(crate) struct Orders {
+    pub(crate) parts: Arc<PartSet>,
+    pub(crate) tombstones: Tombstones,
+    pub(crate) dead: KeyMap<u64>,
     /// The position after the newest delete.
     executed_position: u64,
+}
+
+impl Orders {
+    /// The parts and deletes of `sack` as they are now.
+    pub(crate) fn of(core: &Core, sack: usize) -> Self {
+        let sack = core.sacks[sack].lock();
+        let mut tombstones = Tombstones::default();
+        sack.tombstones.iter().for_each(|tombstone| tombstones.add(*tombstone));
+        let deletes = sack.tombstones.iter().map(|tombstone| tombstone.position);
+        let executed = deletes.chain(sack.dead.values().copied()).max();
+        Self {
+            parts: Arc::clone(&sack.parts),
+            tombstones,
+            dead: sack.dead.clone(),
+            executed_position: executed.map_or(0, |position| position + 1),
+        }
+    }
 }
 
 /// Does `job`. After an error nothing has changed.
 pub(crate) fn run(core: &Arc<Core>, job: &Job) -> Result<Outcome, StoreError> {
     let started_ns = core.clock.monotonic_ns();
-    let orders = orders(core, job.sack);
-    let mut writer = PartsWriter::new(core, provenance(core, job, &orders));
+    let mut writer = PartsWriter::new(core, provenance(core, job));
     match job.kind {
-        PartKind::Raw => merge_raw(core, job, &orders, &mut writer)?,
-        PartKind::Rollup => rollups::merge(core, job, &orders, &mut writer)?,
+        PartKind::Raw => merge_raw(core, job, &mut writer)?,
+        PartKind::Rollup => rollups::merge(core, job, &mut writer)?,
     }
     let floor_ns = writer.rollup_floor_ns().filter(|_| job.kind == PartKind::Raw);
     let rows = writer.finish()?;
-    let outcome = publish(core, job, &orders, floor_ns, &rows);
+    let outcome = publish(core, job, floor_ns, &rows);
     if outcome.as_ref().is_ok_and(|outcome| *outcome == Outcome::Merged) {
         core.counters.merges.fetch_add(1, Ordering::Relaxed);
         tracing::info!(
@@ -82,40 +106,22 @@ pub(crate) fn run(core: &Arc<Core>, job: &Job) -> Result<Outcome, StoreError> {
     outcome
 }
 
-fn orders(core: &Core, sack: usize) -> Orders {
-    let sack = core.sacks[sack].lock();
-    let mut tombstones = Tombstones::default();
-    sack.tombstones.iter().for_each(|tombstone| tombstones.add(*tombstone));
-    let deletes = sack.tombstones.iter().map(|tombstone| tombstone.position);
-    let executed = deletes.chain(sack.dead.values().copied()).max();
-    Orders {
-        tombstones,
-        dead: sack.dead.clone(),
-        raw_parts: sack.parts.raw.iter().map(|part| part.row.id).collect(),
-        executed_position: executed.map_or(0, |position| position + 1),
-    }
-}
-
-fn provenance(core: &Core, job: &Job, orders: &Orders) -> Provenance {
+fn provenance(core: &Core, job: &Job) -> Provenance {
     let rows = || job.inputs.iter().map(|part| &part.row);
-    let max_position = rows().map(|row| row.max_position).max().unwrap_or(0);
+    let (min_position, max_position) = job.rank();
     let retained = job.roll_up || job.kind == PartKind::Rollup;
     let as_of_ns = if retained { Some(core.now_ns()) } else { rows().map(|row| row.as_of_ns).min() };
     Provenance {
         sack: u32::try_from(job.sack).unwrap_or(u32::MAX),
         level: rows().map(|row| row.level).max().unwrap_or(0).saturating_add(1),
-        min_position: rows().map(|row| row.min_position).min().unwrap_or(0),
-        max_position: max_position.max(orders.executed_position),
+        min_position,
+        max_position,
         as_of_ns,
     }
 }
 
-fn merge_raw(
-    core: &Arc<Core>,
-    job: &Job,
-    orders: &Orders,
-    writer: &mut PartsWriter,
-) -> Result<(), StoreError> {
+fn merge_raw(core: &Arc<Core>, job: &Job, writer: &mut PartsWriter) -> Result<(), StoreError> {
+    let orders = &job.orders;
     let mut cursors = Vec::new();
     for part in &job.inputs {
         cursors.extend(RawCursor::open(part)?);
@@ -148,19 +154,13 @@ fn merge_raw(
 }
 
 /// Swaps the parts, unless what was rolled up is no longer all there is.
-fn publish(
-    core: &Core,
-    job: &Job,
-    orders: &Orders,
-    floor_ns: Option<i64>,
-    rows: &[PartRow],
-) -> Result<Outcome, StoreError> {
+fn publish(core: &Core, job: &Job, floor_ns: Option<i64>, rows: &[PartRow]) -> Result<Outcome, StoreError> {
     let discard = || remove_all(core, &rows.iter().map(path).collect::<Vec<_>>());
     let synced = core.storage.sync_dir(PARTS).map_err(|error| StoreError::Io(error.to_string()));
     synced.inspect_err(|_| discard())?;
     let removed: Vec<PartId> = job.inputs.iter().map(|part| part.row.id).collect();
     let _publish = core.publish.lock();
-    if floor_ns.is_some_and(|floor_ns| has_newcomers(core, job.sack, orders, floor_ns)) {
+    if floor_ns.is_some_and(|floor_ns| has_newcomers(core, job, floor_ns)) {
         discard();
         return Ok(Outcome::Void);
     }
@@ -181,12 +181,13 @@ fn publish(
 
 /// Whether measures older than `floor_ns` have left the head, or are leaving it, or something was deleted, since the
 /// job began.
-fn has_newcomers(core: &Core, sack: usize, orders: &Orders, floor_ns: i64) -> bool {
-    let sack = core.sacks[sack].lock();
-    if sack.tombstones.iter().any(|tombstone| tombstone.position >= orders.executed_position) {
+fn has_newcomers(core: &Core, job: &Job, floor_ns: i64) -> bool {
+    let sack = core.sacks[job.sack].lock();
+    let known = &job.orders.parts.raw;
+    if sack.tombstones.iter().any(|tombstone| tombstone.position >= job.orders.executed_position) {
         return true;
     }
-    let new = |part: &&Arc<Part>| !orders.raw_parts.contains(&part.row.id);
+    let new = |part: &&Arc<Part>| known.iter().all(|other| other.row.id != part.row.id);
     sack.parts.raw.iter().filter(new).any(|part| part.row.min_ns < floor_ns)
         || sack
             .frozen
@@ -194,10 +195,10 @@ fn has_newcomers(core: &Core, sack: usize, orders: &Orders, floor_ns: i64) -> bo
             .is_some_and(|frozen| frozen.buffer.sorted().any(|series| series.min_ns < floor_ns))
 }
 
-/// The rank of what comes out of merging `parts`.
-pub(crate) fn merged_rank<'a>(parts: impl IntoIterator<Item = &'a Arc<Part>>) -> (u64, u64) {
-    parts
-        .into_iter()
-        .map(|part| rank(&part.row))
-        .fold((u64::MAX, 0), |merged, (min, max)| (merged.0.min(min), merged.1.max(max)))
+/// The rank of what comes out of merging `parts`: to have carried out `orders` counts as a write.
+pub(crate) fn merged_rank<'a>(parts: impl IntoIterator<Item = &'a Arc<Part>>, orders: &Orders) -> (u64, u64) {
+    let ranks = parts.into_iter().map(|part| rank(&part.row));
+    ranks.fold((u64::MAX, orders.executed_position), |merged, (min, max)| {
+        (merged.0.min(min), merged.1.max(max))
+    })
 }

@@ -5,13 +5,14 @@
 //! time only neighbours in rank may merge; where one stands between, it joins in. A part is also rewritten alone, when
 //! it has come of age (raw becomes rollups, what is no longer kept is dropped) or holds deleted measures.
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use nephometer_drivers::{PartId, PartKind, PartRow, StoreError};
 
 use crate::core::Core;
-use crate::merge::{Job, merged_rank};
+use crate::merge::{Job, Orders, merged_rank};
 use crate::parts::{Part, PartSet, rank};
 use crate::retention::horizons_ns;
 use crate::settings::{Settings, seconds_to_ns};
@@ -26,26 +27,45 @@ pub(crate) fn next_job(
     sack: usize,
     tried: &BTreeSet<PartId>,
 ) -> Result<Option<Job>, StoreError> {
-    let parts = Arc::clone(&core.sacks[sack].lock().parts);
+    let orders = Orders::of(core, sack);
     let now_ns = core.now_ns();
-    let job = |kind, inputs, roll_up| Job { sack, kind, inputs, roll_up };
-    if let Some(inputs) = size_tier(&core.settings, &parts, now_ns) {
-        return Ok(Some(job(PartKind::Raw, inputs, false)));
-    }
-    if let Some(inputs) = rollup_tier(&core.settings, &parts) {
-        return Ok(Some(job(PartKind::Rollup, inputs, false)));
-    }
+    let chosen = match size_tier(&core.settings, &orders, now_ns) {
+        Some(inputs) => Some((PartKind::Raw, inputs, false)),
+        None => rollup_tier(&core.settings, &orders.parts).map(|inputs| (PartKind::Rollup, inputs, false)),
+    };
+    let chosen = chosen.or_else(|| of_age(core, &orders, tried, now_ns));
+    let chosen = match chosen {
+        None => with_garbage(core, &orders, now_ns)?,
+        chosen => chosen,
+    };
+    Ok(chosen.map(|(kind, inputs, roll_up)| Job { sack, kind, inputs, roll_up, orders }))
+}
+
+type Choice = (PartKind, Vec<Arc<Part>>, bool);
+
+/// The first part that has come of age, with what belongs to it.
+fn of_age(core: &Core, orders: &Orders, tried: &BTreeSet<PartId>, now_ns: i64) -> Option<Choice> {
     let horizons: BTreeSet<i64> = core.policies().iter().flat_map(|policy| horizons_ns(policy)).collect();
     let min_gap_ns = core.settings.partition_ns() / 8;
-    for part in parts.iter().filter(|part| !tried.contains(&part.row.id)) {
-        if is_of_age(&part.row, &horizons, now_ns, min_gap_ns) {
-            let inputs = with_leftovers(&parts, part, &horizons);
-            return Ok(Some(job(part.row.kind, inputs, true)));
-        }
-    }
-    for part in parts.iter().filter(|part| !tried.contains(&part.row.id)) {
-        if has_garbage(core, sack, part, now_ns)? {
-            return Ok(Some(job(part.row.kind, vec![Arc::clone(part)], false)));
+    let mut untried = orders.parts.iter().filter(|part| !tried.contains(&part.row.id));
+    let part = untried.find(|part| is_of_age(&part.row, &horizons, now_ns, min_gap_ns))?;
+    let inputs = match part.row.kind {
+        PartKind::Raw => with_leftovers(orders, part, &horizons),
+        PartKind::Rollup => vec![Arc::clone(part)],
+    };
+    Some((part.row.kind, inputs, true))
+}
+
+/// The first part that holds something deleted.
+fn with_garbage(core: &Core, orders: &Orders, now_ns: i64) -> Result<Option<Choice>, StoreError> {
+    let wait_ns = seconds_to_ns(core.settings.garbage_seconds);
+    for part in orders.parts.iter().filter(|part| part.row.as_of_ns.saturating_add(wait_ns) <= now_ns) {
+        if has_garbage(orders, part)? {
+            let inputs = match part.row.kind {
+                PartKind::Raw => closure(orders, vec![Arc::clone(part)]),
+                PartKind::Rollup => vec![Arc::clone(part)],
+            };
+            return Ok(Some((part.row.kind, inputs, false)));
         }
     }
     Ok(None)
@@ -58,10 +78,10 @@ fn home(row: &PartRow, partition_ns: i64) -> Option<i64> {
 }
 
 /// Raw parts of like size in one partition.
-fn size_tier(settings: &Settings, parts: &PartSet, now_ns: i64) -> Option<Vec<Arc<Part>>> {
+fn size_tier(settings: &Settings, orders: &Orders, now_ns: i64) -> Option<Vec<Arc<Part>>> {
     let width_ns = settings.partition_ns();
     let mut groups: BTreeMap<Option<i64>, Vec<&Arc<Part>>> = BTreeMap::new();
-    for part in &parts.raw {
+    for part in &orders.parts.raw {
         groups.entry(home(&part.row, width_ns)).or_default().push(part);
     }
     for (home, group) in &groups {
@@ -71,13 +91,13 @@ fn size_tier(settings: &Settings, parts: &PartSet, now_ns: i64) -> Option<Vec<Ar
         let closed = end_ns.saturating_add(width_ns / 8) < now_ns;
         let fan_in = if closed { 2 } else { settings.merge_fan_in as usize };
         if let Some(run) = run_of_like_size(group, fan_in, settings.merge_max_bytes) {
-            return Some(closure(parts, run));
+            return Some(closure(orders, run));
         }
         if closed
             && let [only] = group.as_slice()
             && only.row.level == 0
         {
-            return Some(vec![Arc::clone(only)]);
+            return Some(closure(orders, vec![Arc::clone(only)]));
         }
     }
     None
@@ -108,11 +128,12 @@ fn run_of_like_size(group: &[&Arc<Part>], fan_in: usize, max_bytes: u64) -> Opti
 }
 
 /// `run` and all parts that have to be merged with it, lest they stand between by rank.
-fn closure(parts: &PartSet, mut run: Vec<Arc<Part>>) -> Vec<Arc<Part>> {
+fn closure(orders: &Orders, mut run: Vec<Arc<Part>>) -> Vec<Arc<Part>> {
     loop {
-        let merged = merged_rank(&run);
+        let merged = merged_rank(&run, orders);
         let inside = |part: &Arc<Part>| run.iter().any(|member| member.row.id == part.row.id);
-        let between = parts.raw.iter().find(|part| !inside(part) && stands_between(&part.row, &run, merged));
+        let between =
+            orders.parts.raw.iter().find(|part| !inside(part) && stands_between(&part.row, &run, merged));
         let Some(part) = between else { break };
         run.push(Arc::clone(part));
     }
@@ -120,14 +141,14 @@ fn closure(parts: &PartSet, mut run: Vec<Arc<Part>>) -> Vec<Arc<Part>> {
     run
 }
 
-/// Whether `row` would change places with a member of `run` that it overlaps.
+/// Whether `row` would change places with a member of `run` that it overlaps. Parts of one rank have come out of one
+/// flush or merge and hold nothing in common; only such may have one rank.
 fn stands_between(row: &PartRow, run: &[Arc<Part>], merged: (u64, u64)) -> bool {
-    let overlapping = run
-        .iter()
+    let after = rank(row).cmp(&merged);
+    run.iter()
         .filter(|member| member.row.min_ns <= row.max_ns && row.min_ns <= member.row.max_ns)
-        .filter(|member| rank(&member.row) != rank(row));
-    let mut overlapping = overlapping.map(|member| rank(row) < rank(&member.row));
-    overlapping.any(|before| before != (rank(row) < merged))
+        .map(|member| rank(row).cmp(&rank(&member.row)))
+        .any(|before| before != Ordering::Equal && before != after)
 }
 
 /// Rollup parts of like size; order does not matter to them.
@@ -158,10 +179,7 @@ fn is_of_age(row: &PartRow, horizons: &BTreeSet<i64>, now_ns: i64, min_gap_ns: i
 }
 
 /// A raw part that has come of age, and the small rests of older ones that were rolled up before.
-fn with_leftovers(parts: &PartSet, part: &Arc<Part>, horizons: &BTreeSet<i64>) -> Vec<Arc<Part>> {
-    if part.row.kind == PartKind::Rollup {
-        return vec![Arc::clone(part)];
-    }
+fn with_leftovers(orders: &Orders, part: &Arc<Part>, horizons: &BTreeSet<i64>) -> Vec<Arc<Part>> {
     let shortest = horizons.first().copied().unwrap_or(i64::MAX);
     let is_rest = |other: &&Arc<Part>| {
         other.row.id != part.row.id
@@ -169,30 +187,20 @@ fn with_leftovers(parts: &PartSet, part: &Arc<Part>, horizons: &BTreeSet<i64>) -
             && other.row.as_of_ns >= other.row.max_ns.saturating_add(shortest)
             && other.row.points <= part.row.points / 4
     };
-    let rests = parts.raw.iter().filter(is_rest).cloned();
-    closure(parts, rests.chain([Arc::clone(part)]).collect())
+    let rests = orders.parts.raw.iter().filter(is_rest).cloned();
+    closure(orders, rests.chain([Arc::clone(part)]).collect())
 }
 
-/// Whether `part` holds something that was deleted, and has waited long enough to be rid of it.
-fn has_garbage(core: &Core, sack: usize, part: &Part, now_ns: i64) -> Result<bool, StoreError> {
-    let wait_ns = seconds_to_ns(core.settings.garbage_seconds);
-    if part.row.as_of_ns.saturating_add(wait_ns) > now_ns {
-        return Ok(false);
-    }
-    let (tombstones, dead) = {
-        let sack = core.sacks[sack].lock();
-        let tombstones: Vec<_> = sack.tombstones.iter().copied().collect();
-        let dead: Vec<(u64, u64)> = sack.dead.iter().map(|(key, position)| (*key, *position)).collect();
-        (tombstones, dead)
-    };
-    for tombstone in tombstones.iter().filter(|tombstone| applies(tombstone, part.row.max_position)) {
+/// Whether `part` holds something that was deleted.
+fn has_garbage(orders: &Orders, part: &Part) -> Result<bool, StoreError> {
+    for tombstone in orders.tombstones.iter().filter(|known| applies(known, part.row.max_position)) {
         let range = tombstone.start_ns..tombstone.stop_ns;
         if part.overlaps(&range) && part.holds(tombstone.key.0, &range)? {
             return Ok(true);
         }
     }
-    let mut keys: Vec<u64> =
-        dead.iter().filter(|(_, position)| *position >= part.row.max_position).map(|(key, _)| *key).collect();
+    let dead = orders.dead.iter().filter(|(_, position)| **position >= part.row.max_position);
+    let mut keys: Vec<u64> = dead.map(|(key, _)| *key).collect();
     keys.sort_unstable();
     for key in keys {
         if part.holds(key, &(i64::MIN..i64::MAX))? {

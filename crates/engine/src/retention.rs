@@ -1,6 +1,6 @@
 //! How far back the aggregates and raw measures of a policy reach, counted from a series' newest measure.
 
-use nephometer_model::{ArchivePolicy, PolicyItem, Timestamp};
+use nephometer_model::{ArchivePolicy, PolicyItem, Timespan, Timestamp};
 
 /// The start of the bucket of width `granularity_ns` that holds `at_ns`; saturates.
 pub(crate) fn floor_ns(at_ns: i64, granularity_ns: i64) -> i64 {
@@ -63,18 +63,17 @@ pub(crate) fn horizons_ns(policy: &ArchivePolicy) -> Vec<i64> {
     horizons
 }
 
-/// The ledger's span of a measure at `at_ns`: start and width, by the coarsest definition.
-pub(crate) fn ledger_span(
-    policy: &ArchivePolicy,
-    at_ns: i64,
-) -> Option<(Timestamp, nephometer_model::Timespan)> {
-    let width = policy.definition.iter().map(|item| item.granularity).max()?;
-    Some((Timestamp::from_ns(at_ns).floor(width), width))
+/// The ledger's span of a measure at `at_ns`: start and width, by the coarsest definition; an hour where the policy is
+/// not known.
+pub(crate) fn ledger_span(policy: Option<&ArchivePolicy>, at_ns: i64) -> (Timestamp, Timespan) {
+    let coarsest = policy.and_then(|policy| policy.definition.iter().map(|item| item.granularity).max());
+    let width = coarsest.unwrap_or(Timespan::from_seconds(3600));
+    (Timestamp::from_ns(at_ns).floor(width), width)
 }
 
 #[cfg(test)]
 mod tests {
-    use nephometer_model::{MethodSet, PolicyKey, Timespan};
+    use nephometer_model::{MethodSet, PolicyKey};
 
     use super::*;
 

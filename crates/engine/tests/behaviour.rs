@@ -280,3 +280,36 @@ fn sacks_cannot_be_changed() {
     bench.settings.sacks = 3;
     assert!(bench.start().unwrap_err().to_string().contains("2 sacks"));
 }
+
+#[test]
+fn what_spans_very_many_partitions_comes_to_rest() {
+    let flat = [policy(1, 0, &[(86_400, None)], &["sum"])];
+    let mut bench = Bench::new(settings(), &flat, 300 * 86_400);
+    for round in 0..8 {
+        for key in 0..3 {
+            // Each round overwrites and deletes some of what the others wrote.
+            let days: Vec<_> = (0..250).filter(|day| (day + key as i64 * 3 + round) % 4 != 0).collect();
+            let value = |day: &i64| (day * 86_400 * S, (day * 10 + round) as f64);
+            bench.write(key, 1, &days.iter().map(value).collect::<Vec<_>>()).unwrap();
+            let gone = 30 * round + 10 * key as i64;
+            bench.delete(key, gone * 86_400 * S, (gone + 5) * 86_400 * S).unwrap();
+        }
+        let before: Vec<_> = (0..3).map(|key| bench.all(key, 1, "sum", 86_400)).collect();
+        bench.flush();
+        let files = bench.catalog.state().parts.len();
+        assert!(files <= (round as usize + 1) * 2 * 33 + 2 * 250, "{files}");
+        if round % 3 == 2 {
+            bench.settle();
+        }
+        bench.crash(&mut Random(round.unsigned_abs()));
+        for (key, before) in before.iter().enumerate() {
+            assert_eq!(&bench.all(key as u64, 1, "sum", 86_400), before, "round {round}, series {key}");
+        }
+    }
+    let before: Vec<_> = (0..3).map(|key| bench.all(key, 1, "sum", 86_400)).collect();
+    bench.settle();
+    let after: Vec<_> = (0..3).map(|key| bench.all(key, 1, "sum", 86_400)).collect();
+    assert_eq!(after, before);
+    let levels: Vec<u32> = bench.catalog.state().parts.iter().map(|row| row.level).collect();
+    assert!(levels.iter().filter(|level| **level == 0).count() < 10, "{levels:?}");
+}

@@ -7,6 +7,7 @@
 mod support;
 
 use nephometer_drivers::StoreError;
+use nephometer_engine::Settings;
 use nephometer_model::{AggregationMethod, Timespan};
 use support::catalog::Failure;
 use support::model::Model;
@@ -40,7 +41,12 @@ impl Life {
         let policies = [policy(1, 0, FLAT, METHODS), policy(2, 0, STAIRS, METHODS)];
         Self {
             random: Random(seed),
-            bench: Bench::new(settings(), &policies, START),
+            // In hours, one flush may span more partitions than get a file of their own.
+            bench: Bench::new(
+                Settings { partition_seconds: if seed % 2 == 0 { 86_400 } else { 3600 }, ..settings() },
+                &policies,
+                START,
+            ),
             model: Model::default(),
             doubtful: None,
         }
@@ -63,12 +69,16 @@ impl Life {
             _ => newest + random.between(0, 90 * S),
         };
         let regular = random.below(2) == 0;
-        let step = random.between(1, 30) * S;
+        let wide = policy_of(key) == 1 && random.below(4) == 0;
+        let step = random.between(1, 30) * if wide { 360 * S } else { S };
         let count = if random.below(10) == 0 { 800 } else { 20 };
         let mut measures = Vec::new();
         for _ in 0..=random.below(count) {
             measures.push((at, random.between(-1000, 1000) as f64));
             at += if regular { step } else { random.between(0, 40 * S) };
+            if wide && at > present_ns {
+                break;
+            }
         }
         if random.below(8) == 0 {
             measures.reverse();

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use nephometer_drivers::StoreError;
 use nephometer_series::codec::{CodecError, ColumnId, RollupBlock, RollupColumns, RollupEntry};
 
+use super::Job;
 use super::cursor::RollupCursor;
-use super::{Job, Orders};
 use crate::core::Core;
 use crate::parts::PartsWriter;
 use crate::retention::oldest_bucket_ns;
@@ -23,12 +23,8 @@ struct Gathered {
 }
 
 /// Merges the rollups of a job.
-pub(super) fn merge(
-    core: &Core,
-    job: &Job,
-    orders: &Orders,
-    writer: &mut PartsWriter,
-) -> Result<(), StoreError> {
+pub(super) fn merge(core: &Core, job: &Job, writer: &mut PartsWriter) -> Result<(), StoreError> {
+    let orders = &job.orders;
     let mut cursors = Vec::new();
     for part in &job.inputs {
         cursors.extend(RollupCursor::open(part)?);

@@ -8,7 +8,7 @@ use nephometer_model::ArchivePolicy;
 use nephometer_series::Points;
 use nephometer_series::codec::{ColumnId, RollupColumns};
 
-use super::{Job, merged_rank};
+use super::Job;
 use crate::core::Core;
 use crate::parts::PartsWriter;
 use crate::retention::{oldest_needed_ns, raw_span_ns, rollup_floor_ns};
@@ -32,7 +32,7 @@ impl<'a> Settler<'a> {
             core,
             job,
             inputs: job.inputs.iter().map(|part| part.row.id).collect(),
-            rank: merged_rank(&job.inputs),
+            rank: job.rank(),
             end_ns: job.inputs.iter().map(|part| part.row.max_ns.saturating_add(1)).max().unwrap_or(0),
             present_ns: core.present_ns(),
         }
