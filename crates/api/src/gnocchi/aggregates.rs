@@ -27,7 +27,8 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::new(Method::POST, "/v1/aggregates", "Evaluate operations across series", handler!(evaluate))
             .rule("get metric")
-            .json_body()
+            .takes("OperationsRequest")
+            .gives("OperationsAnswer")
             .query(&[
                 "start",
                 "stop",

@@ -46,16 +46,19 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::new(Method::GET, metrics, "Aggregate metrics named in the query", handler!(by_query))
             .rule("get metric")
+            .gives("Aggregates")
             .query(QUERY)
             .statuses(&[200, 400, 404]),
         Route::new(Method::POST, metrics, "Aggregate metrics named in the body", handler!(by_body))
             .rule("get metric")
-            .json_body()
+            .takes("MetricIds")
+            .gives("Aggregates")
             .query(QUERY)
             .statuses(&[200, 400, 404, 415]),
         Route::new(Method::POST, named, "Aggregate metrics of resources", handler!(by_resource))
             .rule("search resource")
-            .json_body()
+            .takes("Filter")
+            .gives("CrossAnswer")
             .query(RESOURCE_QUERY)
             .statuses(&[200, 400, 404, 415]),
         Route::new(Method::POST, nameless, "Refused: a metric's name is missing", handler!(refuse))

@@ -37,7 +37,8 @@ pub(super) fn routes() -> Vec<Route> {
             handler!(read),
         )
         .rule("get measures")
-        .json_body()
+        .takes("ReadOfMetrics")
+        .gives("AggregatesByMetric")
         .statuses(&[200, 400, 404, 415]),
     ]
 }

@@ -14,6 +14,7 @@ pub(super) fn routes() -> Vec<Route> {
     let route = |path| {
         Route::new(Method::GET, path, "Count measures that came too late to count, by span", handler!(list))
             .rule("get measures")
+            .gives("LateSpan[]")
             .statuses(&[200, 404])
     };
     paths.into_iter().map(route).collect()

@@ -16,7 +16,8 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         Route::new(Method::POST, "/v1/search/metric", "Find points by their values", handler!(search))
             .rule("search metric")
-            .json_body()
+            .takes("ValuePredicate")
+            .gives("AggregatesByMetric")
             .query(&["metric_id", "start", "stop", "aggregation", "granularity"])
             .statuses(&[200, 400, 415]),
     ]
