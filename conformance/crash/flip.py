@@ -63,10 +63,10 @@ def run(command: str, seed: int, tally: outcome.Outcome) -> None:
             return
         flip_bits(rng.choice(parts), rng)
         server.start()
-        judge(server, ids, book, admin, tally)
+        judge(server, ids, book, tally)
 
 
-def judge(server: live.Server, ids: list[str], book: ledgers.Ledger, admin: str, tally: outcome.Outcome) -> None:
+def judge(server: live.Server, ids: list[str], book: ledgers.Ledger, tally: outcome.Outcome) -> None:
     """What a server must do that finds a damaged part."""
     api = Api(server.port)
     whole, hurt, refused = 0, 0, []
@@ -80,7 +80,7 @@ def judge(server: live.Server, ids: list[str], book: ledgers.Ledger, admin: str,
             hurt += 1
     tally.check("every metric is answered", not refused, str(refused[:3]))
     tally.check("damage costs blocks, not everything", whole > 0, f"{whole} metrics whole, {hurt} hurt")
-    arguments = [program(), "status", "--json", "--set", f"admin.listen={admin}"]
+    arguments = [program(), "status", "--json", "--set", f"storage.data_dir={server.data}"]
     status = subprocess.run(arguments, capture_output=True, text=True, check=False, timeout=30)
     tally.check("status reports quarantine", quarantined(status.stdout) > 0, (status.stdout + status.stderr)[:600])
     status_code, _ = api.send("POST", "/v1/batch/metrics/measures", body(0, ids, REQUESTS))

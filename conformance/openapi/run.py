@@ -1,6 +1,6 @@
 """Schemathesis over the OpenAPI document that the server serves of itself.
 
-    openapi_fuzz.py [--server CMD] [--examples N] [--seed N] [--seconds N]
+    openapi/run.py [--server CMD] [--examples N] [--seed N] [--seconds N]
 
 Generated requests, valid and invalid, must never be answered with a 5xx, nor with a status that the document does not list
 for the operation. Ends with 'N passed, N failed', counted in operations.
@@ -9,34 +9,40 @@ for the operation. Ends with 'N passed, N failed', counted in operations.
 import argparse
 import json
 import os
+import pathlib
 import subprocess
 import sys
 import urllib.request
 import xml.etree.ElementTree as ElementTree
 
-from harness import outcome, server as live
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
+from harness import outcome, server as live  # noqa: E402
+
+HERE = os.path.dirname(os.path.abspath(__file__))
 # `basic YWRtaW46`: user admin, empty password.
 AUTHORIZATION = "Authorization: basic YWRtaW46"
 
 
 def operations(url: str) -> int:
-    """How many operations the served document has."""
+    """How many operations the served document has, but for the one that serves it: that is read, not tried."""
     with urllib.request.urlopen(f"{url}/v1/openapi.json", timeout=10) as answer:
         document = json.load(answer)
     methods = {"get", "put", "post", "delete", "patch", "head", "options"}
-    return sum(len(methods & set(item)) for item in document["paths"].values())
+    return sum(len(methods & set(item)) for path, item in document["paths"].items() if not path.endswith("openapi.json"))
 
 
 def fuzz(url: str, report: str, examples: int, seed: int, seconds: int) -> int:
     """Runs the program; its exit status."""
     command = [
-        os.path.join(os.path.dirname(sys.executable), "schemathesis"), "run", f"{url}/v1/openapi.json", "--header", AUTHORIZATION,
+        os.path.join(os.path.dirname(sys.executable), "schemathesis"), "--config-file", f"{HERE}/schemathesis.toml", "run", f"{url}/v1/openapi.json", "--header", AUTHORIZATION,
         "--checks", "not_a_server_error,status_code_conformance", "--phases", "examples,coverage,fuzzing",
-        "--max-examples", str(examples), "--seed", str(seed), "--workers", "2", "--request-timeout", "20",
+        "--max-examples", str(examples), "--seed", str(seed), "--request-timeout", "20",
         "--continue-on-failure", "--generation-database", "none", "--report", "junit", "--report-junit-path", report, "--no-color"]
+    environment = {**os.environ, "SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": HERE}
     # It leaves its working files where it is started: in the server's directory, which goes away.
-    return subprocess.run(command, stdin=subprocess.DEVNULL, check=False, timeout=seconds, cwd=os.path.dirname(report)).returncode
+    return subprocess.run(command, stdin=subprocess.DEVNULL, check=False, timeout=seconds, cwd=os.path.dirname(report),
+                          env=environment).returncode
 
 
 def main() -> int:
