@@ -160,7 +160,7 @@ fn check_int(value: Value, min: Option<i64>, max: Option<i64>) -> Result<Value, 
     Ok(value)
 }
 
-fn check_bounds<T: PartialOrd + std::fmt::Display>(
+fn check_bounds<T: Copy + PartialOrd + std::fmt::Display>(
     value: T,
     min: Option<T>,
     max: Option<T>,

@@ -1,5 +1,7 @@
 //! Who may do what under Keystone-style identities, with upstream's default rules: the matrix that was observed there.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, Method};

@@ -1,5 +1,7 @@
 //! Archive policies beyond what upstream's own files check: mixed methods, whole numbers, changes that reach back.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use http::{Method, header};
 use nephometer_testkit::app::TestApp;
 use serde_json::{Value, json};

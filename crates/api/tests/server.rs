@@ -1,5 +1,7 @@
 //! The accept loop on a real socket: slow heads, the bound on connections, pipelining, stopping.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use std::time::{Duration, Instant};
 
 use axum::Router;

@@ -26,6 +26,7 @@ use super::render::{self, Asked};
 use super::route::{Handler, Produces, Route, routes};
 use crate::http::address::BaseUrl;
 use crate::http::body;
+use crate::http::cors::Cors;
 use crate::http::query::Query;
 
 /// Answers below this size are not worth compressing.
@@ -78,12 +79,14 @@ async fn not_found(request: Request) -> Response {
 
 async fn front(state: Arc<GnocchiState>, inner: Router, request: Request) -> Response {
     let cors = &state.settings.cors;
-    let (method, headers) = (request.method().clone(), request.headers().clone());
-    if method == Method::OPTIONS {
-        return cors.preflight(&headers);
+    if request.method() == Method::OPTIONS {
+        return cors.preflight(request.headers());
     }
+    let origin = cors.allowed_origin(request.headers());
     let mut response = normalised(&state, inner, request).await;
-    cors.decorate(&method, &headers, &mut response);
+    if let Some(origin) = origin {
+        Cors::permit(response.headers_mut(), &origin);
+    }
     response
 }
 

@@ -1,8 +1,8 @@
 //! Cross-origin requests: answers to preflights and headers on answers, as OpenStack's middleware gives them.
 
 use axum::response::Response;
+use http::HeaderMap;
 use http::header::{self, HeaderName, HeaderValue};
-use http::{HeaderMap, Method};
 
 const ALLOWED_HEADERS: &str =
     "Authorization, X-Auth-Token, X-Subject-Token, X-User-Id, X-Domain-Id, X-Project-Id, X-Roles";
@@ -37,7 +37,7 @@ impl Cors {
             return response;
         }
         let answer = response.headers_mut();
-        self.permit(answer, origin);
+        Self::permit(answer, origin);
         answer.insert(header::ACCESS_CONTROL_ALLOW_METHODS, requested.clone());
         answer.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(MAX_AGE_SECONDS));
         if let Some(names) = headers.get(header::ACCESS_CONTROL_REQUEST_HEADERS) {
@@ -46,17 +46,13 @@ impl Cors {
         response
     }
 
-    /// Adds permissions to the answer of a request that came with `headers`.
-    pub fn decorate(&self, method: &Method, headers: &HeaderMap, response: &mut Response) {
-        if method == Method::OPTIONS {
-            return;
-        }
-        if let Some(origin) = self.origin(headers) {
-            self.permit(response.headers_mut(), origin);
-        }
+    /// The origin of a request, where it is one whose pages may use the API.
+    pub fn allowed_origin(&self, headers: &HeaderMap) -> Option<HeaderValue> {
+        self.origin(headers).cloned()
     }
 
-    fn permit(&self, answer: &mut HeaderMap, origin: &HeaderValue) {
+    /// Adds permissions for `origin` to an answer.
+    pub fn permit(answer: &mut HeaderMap, origin: &HeaderValue) {
         answer.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
         answer.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         answer.append(header::VARY, HeaderValue::from_static("Origin"));
