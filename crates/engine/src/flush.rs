@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crossbeam_channel::Sender;
-use nephometer_drivers::{CatalogChange, LateCount, PartRow, StoreError, Tombstone};
+use nephometer_drivers::{CatalogChange, LateCount, StoreError, Tombstone};
 use nephometer_series::Points;
 use nephometer_series::codec::SeriesColumns;
 use parking_lot::Mutex;
@@ -15,7 +15,7 @@ use crate::commit::ApplyMessage;
 use crate::core::Core;
 use crate::head::HeadSeries;
 use crate::late::count_spans;
-use crate::parts::{PARTS, PartSet, PartsWriter, Provenance, path, remove_all};
+use crate::parts::{NewPart, PARTS, PartSet, PartsWriter, Provenance, discard};
 use crate::rollup::floor_in;
 use crate::sack::{Frozen, LateMap, late_counts};
 use crate::wal::WalWriter;
@@ -48,7 +48,7 @@ struct Progress {
 /// The outcome of writing one sack's head.
 #[derive(Default, Clone)]
 struct Written {
-    rows: Vec<PartRow>,
+    parts: Vec<NewPart>,
     late: Vec<LateCount>,
 }
 
@@ -123,15 +123,10 @@ impl Flusher {
         match synced {
             Ok(()) => Ok(written),
             Err(error) => {
-                self.discard(&written);
+                discard(&self.core, written.iter().flat_map(|written| &written.parts));
                 Err(error)
             }
         }
-    }
-
-    fn discard(&self, written: &[Written]) {
-        let paths: Vec<String> = written.iter().flat_map(|written| written.rows.iter().map(path)).collect();
-        remove_all(&self.core, &paths);
     }
 
     fn write_sack(&self, number: usize) -> Result<Written, StoreError> {
@@ -160,7 +155,7 @@ impl Flusher {
                 values: &points.values,
             })?;
         }
-        Ok(Written { rows: writer.finish()?, late })
+        Ok(Written { parts: writer.finish()?, late })
     }
 
     /// The measures of `series` without those whose time has been rolled up meanwhile; these go to the ledger.
@@ -199,7 +194,7 @@ impl Flusher {
             let new = |tombstone: &&Tombstone| (start_position..end_position).contains(&tombstone.position);
             change.add_tombstones.extend(sack.tombstones.iter().filter(new));
             change.late.extend(late_counts(&sack.frozen_late));
-            change.add_parts.extend(written.rows.iter().cloned());
+            change.add_parts.extend(written.parts.iter().map(|part| part.row.clone()));
             late_now.extend_from_slice(&written.late);
         }
         change.late.extend_from_slice(&late_now);
@@ -209,7 +204,7 @@ impl Flusher {
         };
         self.core.commit(change)?;
         for (sack, written) in self.core.sacks.iter().zip(written) {
-            let parts: Vec<_> = written.rows.iter().map(|row| self.core.shelf.part(row.clone())).collect();
+            let parts: Vec<_> = written.parts.iter().map(|part| self.core.shelf.new_part(part)).collect();
             let mut sack = sack.lock();
             sack.parts = Arc::new(sack.parts.with(parts, &[]));
             sack.frozen = None;

@@ -11,14 +11,14 @@ mod settle;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use nephometer_drivers::{CatalogChange, PartId, PartKind, PartRow, StoreError};
+use nephometer_drivers::{CatalogChange, PartId, PartKind, StoreError};
 use nephometer_series::Points;
 use nephometer_series::codec::SeriesColumns;
 
 use crate::core::Core;
 use crate::flush::seconds_since;
 use crate::head::KeyMap;
-use crate::parts::{PARTS, Part, PartSet, PartsWriter, Provenance, path, rank, remove_all};
+use crate::parts::{NewPart, PARTS, Part, PartSet, PartsWriter, Provenance, discard, rank};
 use crate::tombstones::{Tombstones, erase};
 use crate::view::merge_newer;
 use cursor::RawCursor;
@@ -87,8 +87,8 @@ pub(crate) fn run(core: &Arc<Core>, job: &Job) -> Result<Outcome, StoreError> {
         PartKind::Rollup => rollups::merge(core, job, &mut writer)?,
     }
     let floor_ns = writer.rollup_floor_ns().filter(|_| job.kind == PartKind::Raw);
-    let rows = writer.finish()?;
-    let outcome = publish(core, job, floor_ns, &rows);
+    let parts = writer.finish()?;
+    let outcome = publish(core, job, floor_ns, &parts);
     if outcome.as_ref().is_ok_and(|outcome| *outcome == Outcome::Merged) {
         core.counters.merges.fetch_add(1, Ordering::Relaxed);
         tracing::info!(
@@ -97,8 +97,8 @@ pub(crate) fn run(core: &Arc<Core>, job: &Job) -> Result<Outcome, StoreError> {
             roll_up = job.roll_up,
             inputs = job.inputs.len(),
             input_bytes = job.inputs.iter().map(|part| part.row.bytes).sum::<u64>(),
-            outputs = rows.len(),
-            output_bytes = rows.iter().map(|row| row.bytes).sum::<u64>(),
+            outputs = parts.len(),
+            output_bytes = parts.iter().map(|part| part.row.bytes).sum::<u64>(),
             seconds = seconds_since(core, started_ns),
             "merged"
         );
@@ -133,7 +133,7 @@ fn merge_raw(core: &Arc<Core>, job: &Job, writer: &mut PartsWriter) -> Result<()
         let mut policy = 0;
         for cursor in cursors.iter_mut().filter(|cursor| cursor.key() == Some(key)) {
             let mut more = Points::default();
-            policy = cursor.take(key, &mut more);
+            policy = cursor.take(key, &mut more)?;
             erase(&mut more, orders.tombstones.of(key), cursor.max_position());
             merge_newer(&mut points, (&more.timestamps_ns, &more.values));
         }
@@ -154,8 +154,13 @@ fn merge_raw(core: &Arc<Core>, job: &Job, writer: &mut PartsWriter) -> Result<()
 }
 
 /// Swaps the parts, unless what was rolled up is no longer all there is.
-fn publish(core: &Core, job: &Job, floor_ns: Option<i64>, rows: &[PartRow]) -> Result<Outcome, StoreError> {
-    let discard = || remove_all(core, &rows.iter().map(path).collect::<Vec<_>>());
+fn publish(
+    core: &Core,
+    job: &Job,
+    floor_ns: Option<i64>,
+    written: &[NewPart],
+) -> Result<Outcome, StoreError> {
+    let discard = || discard(core, written);
     let synced = core.storage.sync_dir(PARTS).map_err(|error| StoreError::Io(error.to_string()));
     synced.inspect_err(|_| discard())?;
     let removed: Vec<PartId> = job.inputs.iter().map(|part| part.row.id).collect();
@@ -164,14 +169,17 @@ fn publish(core: &Core, job: &Job, floor_ns: Option<i64>, rows: &[PartRow]) -> R
         discard();
         return Ok(Outcome::Void);
     }
-    let change =
-        CatalogChange { add_parts: rows.to_vec(), remove_parts: removed.clone(), ..CatalogChange::default() };
+    let change = CatalogChange {
+        add_parts: written.iter().map(|part| part.row.clone()).collect(),
+        remove_parts: removed.clone(),
+        ..CatalogChange::default()
+    };
     core.commit(change).inspect_err(|error| {
         if error.certain {
             discard();
         }
     })?;
-    let parts: Vec<_> = rows.iter().map(|row| core.shelf.part(row.clone())).collect();
+    let parts: Vec<_> = written.iter().map(|part| core.shelf.new_part(part)).collect();
     let mut sack = core.sacks[job.sack].lock();
     sack.parts = Arc::new(sack.parts.with(parts, &removed));
     drop(sack);

@@ -11,6 +11,7 @@ use nephometer_drivers::{PartId, PartKind};
 use nephometer_series::codec::{CodecError, RawBlock, RollupBlock};
 
 pub use index::BlockEntry;
+pub(crate) use reader::is_transient;
 pub use reader::{BlockError, PartReader};
 pub use writer::PartWriter;
 

@@ -4,6 +4,7 @@ mod damage;
 mod set;
 mod writer;
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -15,10 +16,10 @@ use quick_cache::sync::Cache;
 
 pub(crate) use damage::Damage;
 pub(crate) use set::{PartSet, rank};
-pub(crate) use writer::{PartsWriter, Provenance, path, remove_all};
+pub(crate) use writer::{NewPart, PartsWriter, Provenance, discard};
 
 use crate::io::Storage;
-use crate::part::{Block, PartError, PartReader};
+use crate::part::{Block, PartError, PartReader, is_transient};
 
 /// Folder of the parts.
 pub(crate) const PARTS: &str = "parts";
@@ -65,6 +66,15 @@ impl Shelf {
 
     /// The part of `row`; its file is opened when it is first read.
     pub(crate) fn part(self: &Arc<Self>, row: PartRow) -> Arc<Part> {
+        self.build(row, OnceLock::new())
+    }
+
+    /// The part that has just been written.
+    pub(crate) fn new_part(self: &Arc<Self>, part: &NewPart) -> Arc<Part> {
+        self.build(part.row.clone(), OnceLock::from(part.policies.clone()))
+    }
+
+    fn build(self: &Arc<Self>, row: PartRow, policies: OnceLock<BTreeSet<u32>>) -> Arc<Part> {
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
         let file = file_name(&row);
         let shelf = Arc::clone(self);
@@ -74,6 +84,7 @@ impl Shelf {
             serial,
             shelf,
             reader: OnceLock::new(),
+            policies,
             damaged: AtomicBool::new(false),
             replaced: AtomicBool::new(false),
         })
@@ -88,6 +99,7 @@ pub(crate) struct Part {
     shelf: Arc<Shelf>,
     /// Nothing where the file cannot be used at all.
     reader: OnceLock<Option<PartReader>>,
+    policies: OnceLock<BTreeSet<u32>>,
     damaged: AtomicBool,
     replaced: AtomicBool,
 }
@@ -107,12 +119,7 @@ impl Part {
         let opened = self.shelf.storage.open_read(&path).map_err(PartError::from).and_then(PartReader::open);
         let reader = match opened {
             Ok(reader) => Some(reader),
-            Err(PartError::Io(error))
-                if !matches!(
-                    error.kind(),
-                    std::io::ErrorKind::NotFound | std::io::ErrorKind::UnexpectedEof
-                ) =>
-            {
+            Err(PartError::Io(error)) if is_transient(&error) => {
                 return Err(StoreError::Io(format!("{path}: {error}")));
             }
             Err(error) => {
@@ -128,10 +135,38 @@ impl Part {
         self.shelf.damage.report(&self.file, offset, bytes, reason);
     }
 
-    /// Block `index`, read for merging: past the cache.
-    pub(crate) fn block_uncached(&self, reader: &PartReader, index: usize) -> Option<Block> {
-        let block = reader.read_block(index);
-        block.map_err(|error| self.set_aside(error.offset, error.len, &error.reason)).ok()
+    /// Block `index`, read for merging: past the cache. Nothing where it is damaged.
+    pub(crate) fn block_uncached(
+        &self,
+        reader: &PartReader,
+        index: usize,
+    ) -> Result<Option<Block>, StoreError> {
+        match reader.read_block(index) {
+            Ok(block) => Ok(Some(block)),
+            Err(error) if error.transient => Err(StoreError::Io(format!("{}: {error}", self.file))),
+            Err(error) => {
+                self.set_aside(error.offset, error.len, &error.reason);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Policies of the series inside; read from all directories where the part is of an earlier run.
+    pub(crate) fn policies(&self) -> Result<&BTreeSet<u32>, StoreError> {
+        if let Some(policies) = self.policies.get() {
+            return Ok(policies);
+        }
+        let mut policies = BTreeSet::new();
+        if let Some(reader) = self.reader()? {
+            for index in 0..reader.index().len() {
+                match self.block_uncached(reader, index)? {
+                    Some(Block::Raw(block)) => policies.extend(block.entries().iter().map(|e| e.policy)),
+                    Some(Block::Rollup(block)) => policies.extend(block.entries().iter().map(|e| e.policy)),
+                    None => {}
+                }
+            }
+        }
+        Ok(self.policies.get_or_init(|| policies))
     }
 
     /// Damage that showed when a stream of block `index` was decoded.
@@ -141,14 +176,14 @@ impl Part {
         }
     }
 
-    fn block(&self, reader: &PartReader, index: usize) -> Option<Arc<Block>> {
+    fn block(&self, reader: &PartReader, index: usize) -> Result<Option<Arc<Block>>, StoreError> {
         let key = (self.serial, index);
         if let Some(block) = self.shelf.cache.get(&key) {
-            return Some(block);
+            return Ok(Some(block));
         }
-        let block = Arc::new(self.block_uncached(reader, index)?);
+        let Some(block) = self.block_uncached(reader, index)?.map(Arc::new) else { return Ok(None) };
         self.shelf.cache.insert(key, Arc::clone(&block));
-        Some(block)
+        Ok(Some(block))
     }
 
     /// Whether time and content allow measures in `range_ns`.
@@ -168,7 +203,7 @@ impl Part {
         }
         let Some(reader) = self.reader()? else { return Ok(()) };
         for index in reader.blocks_of(key, range_ns) {
-            self.decode_raw(reader, index, key, range_ns, points);
+            self.decode_raw(reader, index, key, range_ns, points)?;
         }
         Ok(())
     }
@@ -180,10 +215,10 @@ impl Part {
         key: u64,
         range_ns: &Range<i64>,
         points: &mut Points,
-    ) {
-        let Some(block) = self.block(reader, index) else { return };
-        let Block::Raw(raw) = &*block else { return };
-        let Some(entry) = raw.find(key) else { return };
+    ) -> Result<(), StoreError> {
+        let Some(block) = self.block(reader, index)? else { return Ok(()) };
+        let Block::Raw(raw) = &*block else { return Ok(()) };
+        let Some(entry) = raw.find(key) else { return Ok(()) };
         let len = points.len();
         let decoded = raw.decode(entry, range_ns.clone(), &mut points.timestamps_ns, &mut points.values);
         if let Err(error) = decoded {
@@ -191,6 +226,7 @@ impl Part {
             points.values.truncate(len);
             self.stream_damaged(reader, index, &error.to_string());
         }
+        Ok(())
     }
 
     /// The newest timestamp of `key` in `range_ns`.
@@ -202,7 +238,7 @@ impl Part {
         let blocks: Vec<usize> = reader.blocks_of(key, range_ns).collect();
         for index in blocks.into_iter().rev() {
             let mut points = Points::default();
-            self.decode_raw(reader, index, key, range_ns, &mut points);
+            self.decode_raw(reader, index, key, range_ns, &mut points)?;
             if let Some(newest) = points.timestamps_ns.last() {
                 return Ok(Some(*newest));
             }
@@ -223,7 +259,7 @@ impl Part {
     ) -> Result<(), StoreError> {
         let Some(reader) = self.reader()? else { return Ok(()) };
         for index in reader.blocks_of(key, &(i64::MIN..i64::MAX)) {
-            let Some(block) = self.block(reader, index) else { continue };
+            let Some(block) = self.block(reader, index)? else { continue };
             let Block::Rollup(rollup) = &*block else { continue };
             for entry in rollup.find(key) {
                 if let Err(error) = visit(rollup, entry, &rollup.entries()[entry]) {

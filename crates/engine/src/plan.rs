@@ -33,7 +33,10 @@ pub(crate) fn next_job(
         Some(inputs) => Some((PartKind::Raw, inputs, false)),
         None => rollup_tier(&core.settings, &orders.parts).map(|inputs| (PartKind::Rollup, inputs, false)),
     };
-    let chosen = chosen.or_else(|| of_age(core, &orders, tried, now_ns));
+    let chosen = match chosen {
+        None => of_age(core, &orders, tried, now_ns)?,
+        chosen => chosen,
+    };
     let chosen = match chosen {
         None => with_garbage(core, &orders, now_ns)?,
         chosen => chosen,
@@ -44,16 +47,30 @@ pub(crate) fn next_job(
 type Choice = (PartKind, Vec<Arc<Part>>, bool);
 
 /// The first part that has come of age, with what belongs to it.
-fn of_age(core: &Core, orders: &Orders, tried: &BTreeSet<PartId>, now_ns: i64) -> Option<Choice> {
-    let horizons: BTreeSet<i64> = core.policies().iter().flat_map(|policy| horizons_ns(policy)).collect();
+fn of_age(
+    core: &Core,
+    orders: &Orders,
+    tried: &BTreeSet<PartId>,
+    now_ns: i64,
+) -> Result<Option<Choice>, StoreError> {
+    let spans = |policy| core.policy(policy).map_or_else(Vec::new, |policy| horizons_ns(&policy));
+    let all: BTreeSet<i64> = core.policies().iter().flat_map(|policy| horizons_ns(policy)).collect();
     let min_gap_ns = core.settings.partition_ns() / 8;
-    let mut untried = orders.parts.iter().filter(|part| !tried.contains(&part.row.id));
-    let part = untried.find(|part| is_of_age(&part.row, &horizons, now_ns, min_gap_ns))?;
-    let inputs = match part.row.kind {
-        PartKind::Raw => with_leftovers(orders, part, &horizons),
-        PartKind::Rollup => vec![Arc::clone(part)],
-    };
-    Some((part.row.kind, inputs, true))
+    for part in orders.parts.iter().filter(|part| !tried.contains(&part.row.id)) {
+        // What is inside is looked at only where it may matter.
+        if !is_of_age(&part.row, &all, now_ns, min_gap_ns) {
+            continue;
+        }
+        let horizons = part.policies()?.iter().flat_map(|policy| spans(*policy)).collect();
+        if is_of_age(&part.row, &horizons, now_ns, min_gap_ns) {
+            let inputs = match part.row.kind {
+                PartKind::Raw => with_leftovers(orders, part, &horizons),
+                PartKind::Rollup => vec![Arc::clone(part)],
+            };
+            return Ok(Some((part.row.kind, inputs, true)));
+        }
+    }
+    Ok(None)
 }
 
 /// The first part that holds something deleted.

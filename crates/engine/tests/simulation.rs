@@ -11,7 +11,7 @@ use nephometer_engine::Settings;
 use nephometer_model::{AggregationMethod, Timespan};
 use support::catalog::Failure;
 use support::model::Model;
-use support::{Bench, Random, S, policy, settings};
+use support::{Bench, Random, S, SeriesMeasures, policy, settings};
 
 const METHODS: &[&str] =
     &["count", "sum", "min", "max", "mean", "last", "median", "std", "95pct", "rate:sum"];
@@ -22,7 +22,7 @@ const STAIRS: &[(i64, Option<u64>)] = &[(10, Some(360)), (60, Some(2880)), (600,
 const KEYS: u64 = 6;
 const START: i64 = 20 * 86_400;
 
-type Request = Vec<(u64, u32, Vec<(i64, f64)>)>;
+type Request = Vec<SeriesMeasures>;
 
 struct Life {
     random: Random,
@@ -43,7 +43,10 @@ impl Life {
             random: Random(seed),
             // In hours, one flush may span more partitions than get a file of their own.
             bench: Bench::new(
-                Settings { partition_seconds: if seed % 2 == 0 { 86_400 } else { 3600 }, ..settings() },
+                Settings {
+                    partition_seconds: if seed.is_multiple_of(2) { 86_400 } else { 3600 },
+                    ..settings()
+                },
                 &policies,
                 START,
             ),

@@ -54,21 +54,22 @@ impl<'a, B: Entries> Cursor<'a, B> {
     pub(super) fn open(part: &'a Part) -> Result<Option<Self>, StoreError> {
         let Some(reader) = part.reader()? else { return Ok(None) };
         let mut cursor = Self { part, reader, index: 0, block: None, entry: 0 };
-        cursor.load();
+        cursor.load()?;
         Ok(Some(cursor))
     }
 
     /// Reads the block at `index`, or the first usable one after it.
-    fn load(&mut self) {
+    fn load(&mut self) -> Result<(), StoreError> {
         self.block = None;
         self.entry = 0;
         while self.index < self.reader.index().len() {
-            self.block = self.part.block_uncached(self.reader, self.index).and_then(B::from_block);
+            self.block = self.part.block_uncached(self.reader, self.index)?.and_then(B::from_block);
             if self.block.as_ref().is_some_and(|block| block.key_at(0).is_some()) {
-                return;
+                return Ok(());
             }
             self.index += 1;
         }
+        Ok(())
     }
 
     /// The series of the entry; nothing at the end.
@@ -81,18 +82,19 @@ impl<'a, B: Entries> Cursor<'a, B> {
         self.part.row.max_position
     }
 
-    fn advance(&mut self) {
+    fn advance(&mut self) -> Result<(), StoreError> {
         self.entry += 1;
-        if self.key().is_none() {
-            self.index += 1;
-            self.load();
+        if self.key().is_some() {
+            return Ok(());
         }
+        self.index += 1;
+        self.load()
     }
 }
 
 impl RawCursor<'_> {
     /// Appends all measures of `key`, to which the cursor points, and goes on to the next series. Returns the policy.
-    pub(super) fn take(&mut self, key: u64, points: &mut Points) -> u32 {
+    pub(super) fn take(&mut self, key: u64, points: &mut Points) -> Result<u32, StoreError> {
         let mut policy = 0;
         while self.key() == Some(key) {
             if let Some(block) = &self.block {
@@ -106,9 +108,9 @@ impl RawCursor<'_> {
                     self.part.stream_damaged(self.reader, self.index, &error.to_string());
                 }
             }
-            self.advance();
+            self.advance()?;
         }
-        policy
+        Ok(policy)
     }
 }
 
@@ -123,14 +125,15 @@ impl RollupCursor<'_> {
             usize,
             &RollupEntry,
         ) -> Result<(), nephometer_series::codec::CodecError>,
-    ) {
+    ) -> Result<(), StoreError> {
         while self.key() == Some(key) {
             if let Some(block) = &self.block
                 && let Err(error) = visit(block, self.entry, &block.entries()[self.entry])
             {
                 self.part.stream_damaged(self.reader, self.index, &error.to_string());
             }
-            self.advance();
+            self.advance()?;
         }
+        Ok(())
     }
 }

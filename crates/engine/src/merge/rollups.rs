@@ -39,7 +39,7 @@ pub(super) fn merge(core: &Core, job: &Job, writer: &mut PartsWriter) -> Result<
                 gathered.add(block, index, entry, |slot_ns| {
                     hides_slot(tombstones, position, slot_ns, entry.granularity_ns)
                 })
-            });
+            })?;
         }
         if !orders.dead.contains_key(&key) {
             gathered.retain(core, key)?;

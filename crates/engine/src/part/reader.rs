@@ -21,6 +21,15 @@ pub struct BlockError {
     pub len: u64,
     /// What is wrong.
     pub reason: String,
+    /// Whether reading failed for a reason that may pass (too many open files), so that the block may well be sound.
+    pub transient: bool,
+}
+
+/// Whether an error of reading may pass: the file is there, long enough, and the medium not broken.
+pub(crate) fn is_transient(error: &std::io::Error) -> bool {
+    let broken = rustix::io::Errno::IO.raw_os_error();
+    !matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::UnexpectedEof)
+        && error.raw_os_error() != Some(broken)
 }
 
 /// An open part: its header and index are in memory, blocks are read when asked for.
@@ -98,11 +107,12 @@ impl PartReader {
     /// Reads block `index`, verifies its checksum and parses it.
     pub fn read_block(&self, index: usize) -> Result<Block, BlockError> {
         let entry = self.index[index];
-        let wrong = |reason: String| BlockError { offset: entry.offset, len: entry.len.into(), reason };
+        let wrong = |reason: String| self.damage(index, reason);
         let mut bytes = vec![0; entry.len as usize];
-        self.file
-            .read_exact_at(entry.offset, &mut bytes)
-            .map_err(|error| wrong(format!("cannot be read: {error}")))?;
+        self.file.read_exact_at(entry.offset, &mut bytes).map_err(|error| BlockError {
+            transient: is_transient(&error),
+            ..wrong(format!("cannot be read: {error}"))
+        })?;
         let payload_len = bytes.len() - FRAME_LEN;
         let (payload, frame) = bytes.split_at(payload_len);
         let checksum = xxh3_64_with_seed(payload, entry.offset);
@@ -147,6 +157,6 @@ impl PartReader {
     /// The error that says that block `index` cannot be used, for who decodes blocks itself.
     pub fn damage(&self, index: usize, reason: String) -> BlockError {
         let entry = self.index[index];
-        BlockError { offset: entry.offset, len: entry.len.into(), reason }
+        BlockError { offset: entry.offset, len: entry.len.into(), reason, transient: false }
     }
 }

@@ -1,5 +1,6 @@
 //! Writing the parts of a flush or a merge: raw measures split by partition, rollups in one file.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nephometer_drivers::{PartId, PartKind, PartRow, StoreError};
@@ -36,7 +37,16 @@ pub(crate) struct PartsWriter {
 
 struct OpenPart {
     row: PartRow,
+    policies: BTreeSet<u32>,
     writer: PartWriter<Box<dyn FileWriter>>,
+}
+
+/// A part whose file is durable.
+#[derive(Debug, Clone)]
+pub(crate) struct NewPart {
+    pub(crate) row: PartRow,
+    /// Policies of the series inside.
+    pub(crate) policies: BTreeSet<u32>,
 }
 
 impl PartsWriter {
@@ -64,7 +74,9 @@ impl PartsWriter {
                 values: &columns.values[begin..end],
                 ..*columns
             };
-            self.raw_part(partition)?.writer.push_raw(&piece).map_err(store_error)?;
+            let part = self.raw_part(partition)?;
+            part.policies.insert(piece.policy);
+            part.writer.push_raw(&piece).map_err(store_error)?;
             begin = end;
         }
         Ok(())
@@ -93,7 +105,10 @@ impl PartsWriter {
             self.rollup = Some(self.open(PartKind::Rollup)?);
         }
         match &mut self.rollup {
-            Some(part) => part.writer.push_rollup(columns).map_err(store_error),
+            Some(part) => {
+                part.policies.insert(columns.policy);
+                part.writer.push_rollup(columns).map_err(store_error)
+            }
             None => Ok(()),
         }
     }
@@ -123,21 +138,24 @@ impl PartsWriter {
             PartHeader { id: row.id, kind, sack, level, min_position, max_position, as_of_ns: row.as_of_ns };
         let file =
             self.core.storage.create(&path(&row)).map_err(|error| StoreError::Io(error.to_string()))?;
-        Ok(OpenPart { row, writer: PartWriter::new(file, &header).map_err(store_error)? })
+        Ok(OpenPart {
+            row,
+            policies: BTreeSet::new(),
+            writer: PartWriter::new(file, &header).map_err(store_error)?,
+        })
     }
 
     /// Ends the files and makes them durable, but for their names: see [`crate::io::Storage::sync_dir`].
-    pub(crate) fn finish(mut self) -> Result<Vec<PartRow>, StoreError> {
-        let mut rows = Vec::new();
+    pub(crate) fn finish(mut self) -> Result<Vec<NewPart>, StoreError> {
+        let mut parts = Vec::new();
         let now_ns = self.core.now_ns();
         let open = std::mem::take(&mut self.raw).into_iter().map(|(_, part)| part).chain(self.rollup.take());
         let open: Vec<OpenPart> = open.collect();
         let paths: Vec<String> = open.iter().map(|part| path(&part.row)).collect();
         for part in open {
-            let row = finish_part(part).inspect_err(|_| remove_all(&self.core, &paths))?;
-            rows.push(row);
+            parts.push(finish_part(part).inspect_err(|_| remove_all(&self.core, &paths))?);
         }
-        for row in &mut rows {
+        for NewPart { row, .. } in &mut parts {
             if row.kind == PartKind::Rollup {
                 row.max_ns = self.rollup_floor_ns.saturating_sub(1);
             }
@@ -146,7 +164,7 @@ impl PartsWriter {
             }
         }
         self.finished = true;
-        Ok(rows)
+        Ok(parts)
     }
 }
 
@@ -160,21 +178,27 @@ impl Drop for PartsWriter {
     }
 }
 
-fn finish_part(part: OpenPart) -> Result<PartRow, StoreError> {
+fn finish_part(part: OpenPart) -> Result<NewPart, StoreError> {
     let (mut file, summary) = part.writer.finish().map_err(store_error)?;
     file.sync().map_err(|error| StoreError::Io(error.to_string()))?;
-    Ok(PartRow {
+    let row = PartRow {
         min_ns: summary.min_ns,
         max_ns: summary.max_ns,
         bytes: summary.bytes,
         series: summary.series,
         points: summary.points,
         ..part.row
-    })
+    };
+    Ok(NewPart { row, policies: part.policies })
 }
 
-/// Removes files of parts that never came to be; what stays behind is swept at the next start.
-pub(crate) fn remove_all(core: &Core, paths: &[String]) {
+/// Removes the files of parts that never came to be.
+pub(crate) fn discard<'a>(core: &Core, parts: impl IntoIterator<Item = &'a NewPart>) {
+    remove_all(core, &parts.into_iter().map(|part| path(&part.row)).collect::<Vec<_>>());
+}
+
+/// What stays behind is swept at the next start.
+fn remove_all(core: &Core, paths: &[String]) {
     for path in paths {
         if let Err(error) = core.storage.remove(path) {
             tracing::warn!(path, %error, "an unfinished part could not be removed");
@@ -183,10 +207,11 @@ pub(crate) fn remove_all(core: &Core, paths: &[String]) {
 }
 
 /// Path of a part's file.
-pub(crate) fn path(row: &PartRow) -> String {
+fn path(row: &PartRow) -> String {
     format!("{PARTS}/{}", file_name(row))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "maps errors")]
 fn store_error(error: PartError) -> StoreError {
     StoreError::Io(error.to_string())
 }

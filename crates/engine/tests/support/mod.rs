@@ -22,6 +22,9 @@ use disk::TestDisk;
 /// Nanoseconds in a second.
 pub(crate) const S: i64 = 1_000_000_000;
 
+/// Key, policy and measures of a series.
+pub(crate) type SeriesMeasures = (u64, u32, Vec<(i64, f64)>);
+
 /// Numbers from a seed (splitmix64).
 pub(crate) struct Random(pub(crate) u64);
 
@@ -137,7 +140,7 @@ impl Bench {
         self.write_many(&[(key, policy, measures.to_vec())])
     }
 
-    pub(crate) fn write_many(&self, series: &[(u64, u32, Vec<(i64, f64)>)]) -> Result<(), StoreError> {
+    pub(crate) fn write_many(&self, series: &[SeriesMeasures]) -> Result<(), StoreError> {
         block_on(self.engine().write(batch(series)))
     }
 
@@ -195,7 +198,7 @@ impl Bench {
     }
 }
 
-pub(crate) fn batch(series: &[(u64, u32, Vec<(i64, f64)>)]) -> WriteBatch {
+pub(crate) fn batch(series: &[SeriesMeasures]) -> WriteBatch {
     let mut batch = WriteBatch::default();
     for (key, policy, measures) in series {
         batch.runs.push(SeriesRun {

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use nephometer_model::{AggregationMethod, ArchivePolicy, Timespan};
 use nephometer_series::{Points, aggregate};
 
+use super::SeriesMeasures;
+
 /// All measures that count.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Model {
@@ -14,7 +16,7 @@ pub(crate) struct Model {
 
 impl Model {
     /// What a request does: inside of it the smallest value of a timestamp wins, over all the newest.
-    pub(crate) fn write(&mut self, series: &[(u64, u32, Vec<(i64, f64)>)]) {
+    pub(crate) fn write(&mut self, series: &[SeriesMeasures]) {
         let mut request: BTreeMap<(u64, i64), f64> = BTreeMap::new();
         for (key, _, measures) in series {
             for (at, value) in measures {
