@@ -16,7 +16,7 @@ use crate::config::Config;
 /// SQLite's file in the data directory.
 const INDEX_NAME: &str = "index.sqlite";
 /// The engine's directory in the data directory.
-const MEASURES_NAME: &str = "measures";
+pub(crate) const MEASURES_NAME: &str = "measures";
 /// The rule that upstream's set-up creates: every metric gets the policy `low`.
 const DEFAULT_RULE: (&str, &str, &str) = ("default", "*", "low");
 

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
+use nephometer_testkit::postgres::Postgres;
 use serde_json::{Value, json};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_nephometer");
@@ -136,13 +137,11 @@ fn it_measures_itself_within_ten_seconds_and_says_how_it_is() {
     server.stop();
     let stopped: Value = serde_json::from_slice(&run(&data_dir, &["status", "--json"]).stdout).unwrap();
     assert_eq!(stopped["state"], "stopped");
+    assert!(stopped["files"]["parts"].as_u64().unwrap() > 0, "a stop flushes: {stopped}");
 }
 
-#[test]
-fn what_was_acknowledged_survives_a_stop_and_a_kill() {
-    let directory = tempfile::tempdir().unwrap();
-    let quiet = ["self_monitoring.enabled=false", "statsd.enabled=false"];
-    let server = Server::start(directory.path(), &quiet);
+fn survives_a_stop_and_a_kill(data_dir: &Path, settings: &[&str]) {
+    let server = Server::start(data_dir, settings);
     let (status, body) =
         server.request("POST", "/v1/metric", &json!({"archive_policy_name": "high"}).to_string());
     assert_eq!(status, 201, "{body}");
@@ -154,17 +153,35 @@ fn what_was_acknowledged_survives_a_stop_and_a_kill() {
     };
     post(&server, "2026-01-01T00:00:00", 1.0);
     server.stop();
-    let mut server = Server::start(directory.path(), &quiet);
+    let mut server = Server::start(data_dir, settings);
     post(&server, "2026-01-01T00:00:01", 2.0);
     server.child.kill().unwrap();
     server.child.wait().unwrap();
-    let server = Server::start(directory.path(), &quiet);
+    let server = Server::start(data_dir, settings);
     let measures = server.get(&format!("{path}?granularity=1&aggregation=sum")).unwrap();
     assert_eq!(
         measures,
         json!([["2026-01-01T00:00:00+00:00", 1.0, 1.0], ["2026-01-01T00:00:01+00:00", 1.0, 2.0]])
     );
     server.stop();
+}
+
+#[test]
+fn what_was_acknowledged_survives() {
+    let directory = tempfile::tempdir().unwrap();
+    survives_a_stop_and_a_kill(directory.path(), &["self_monitoring.enabled=false", "statsd.enabled=false"]);
+}
+
+#[test]
+fn the_index_may_live_in_postgresql() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("index.url={}", Postgres::shared().unwrap().fresh_database().unwrap());
+    let settings = ["self_monitoring.enabled=false", "statsd.enabled=false", url.as_str()];
+    let data_dir = directory.path().join("one");
+    survives_a_stop_and_a_kill(&data_dir, &settings);
+    let other = command(&directory.path().join("another"), "serve", &settings).output().unwrap();
+    let text = String::from_utf8_lossy(&other.stderr).into_owned();
+    assert!(!other.status.success() && text.contains("belongs to another data directory"), "{text}");
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! `status`: how the server of this configuration is, asked from it, or from what it left on disk.
 
+use std::path::Path;
+
 use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::cli::{GlobalArgs, StatusArgs};
 use crate::client::{Connection, Endpoint};
-use crate::process::directory_bytes;
+use crate::process::{directory_bytes, process_use};
 use crate::run_file::RunFile;
 use crate::telemetry::Snapshot;
+use crate::wiring::MEASURES_NAME;
 
 use super::load_config;
 
@@ -25,17 +28,34 @@ enum Status {
     /// It runs, but its own listener is off.
     Silent { run: RunFile, data_bytes: u64 },
     /// It does not run.
-    Stopped { data_bytes: u64 },
+    Stopped { data_bytes: u64, files: Files },
 }
 
-/// Prints the status; it is an error when writes are refused.
+/// What a stopped server has left.
+#[derive(Debug, Serialize)]
+struct Files {
+    /// Parts.
+    parts: u64,
+    /// Bytes of the log, which the next start replays as far as parts do not cover it.
+    log_bytes: u64,
+}
+
+impl Files {
+    fn of(data_dir: &Path) -> Self {
+        let measures = data_dir.join(MEASURES_NAME);
+        let parts = std::fs::read_dir(measures.join("parts")).map_or(0, Iterator::count);
+        Self { parts: parts as u64, log_bytes: directory_bytes(&measures.join("log")) }
+    }
+}
+
+/// Prints the status.
 pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<()> {
     let config = load_config(global)?;
     let data_dir = &config.storage.data_dir;
     let data_bytes = directory_bytes(data_dir);
-    let status = match RunFile::read(data_dir)? {
-        None => Status::Stopped { data_bytes },
-        Some(run) if crate::process::process_use(run.pid).is_none() => Status::Stopped { data_bytes },
+    let running = RunFile::read(data_dir)?.filter(|run| process_use(run.pid).is_some());
+    let status = match running {
+        None => Status::Stopped { data_bytes, files: Files::of(data_dir) },
         Some(run @ RunFile { admin: None, .. }) => Status::Silent { run, data_bytes },
         Some(run) => {
             let snapshot = ask(&run).with_context(|| format!("process {} does not answer", run.pid))?;
@@ -59,8 +79,10 @@ fn ask(run: &RunFile) -> Result<Snapshot> {
 fn table(status: &Status) -> String {
     let mut rows: Vec<(&str, String)> = Vec::new();
     let data_bytes = match status {
-        Status::Stopped { data_bytes } => {
+        Status::Stopped { data_bytes, files: Files { parts, log_bytes } } => {
             rows.push(("state", "stopped".to_owned()));
+            rows.push(("parts", parts.to_string()));
+            rows.push(("log", format!("{log_bytes} bytes")));
             data_bytes
         }
         Status::Silent { run, data_bytes } => {

@@ -40,30 +40,46 @@ impl Config {
 
     fn check_identity(&self, problems: &mut Vec<Problem>) {
         let api = &self.metric_api;
-        match api.auth_mode {
-            AuthMode::Keystone => problems.push(Problem::new(
+        if api.auth_mode == AuthMode::Keystone {
+            problems.push(Problem::new(
                 "metric_api.auth_mode: keystone is reserved for a later version; use basic on loopback, or remoteuser \
                  behind a front end that validates tokens",
-            )),
-            AuthMode::Basic if !api.allow_insecure_listen => {
-                if let Ok(address) = parse_listen(&api.listen)
-                    && !is_loopback(address.ip())
-                {
-                    problems.push(Problem::new(format!(
-                        "metric_api.listen: auth_mode=basic checks no password, so {address} would be open to everybody \
-                         who can reach it; listen on loopback, use another auth_mode, or set \
-                         metric_api.allow_insecure_listen=true"
-                    )));
-                }
-            }
-            AuthMode::Basic => {}
-            AuthMode::RemoteUser => {
-                if api.remote_user_header.parse::<http::HeaderName>().is_err() {
-                    problems.push(Problem::new(format!(
-                        "metric_api.remote_user_header: `{}` is no header name",
-                        api.remote_user_header
-                    )));
-                }
+            ));
+        }
+        if api.auth_mode == AuthMode::RemoteUser
+            && api.remote_user_header.parse::<http::HeaderName>().is_err()
+        {
+            problems.push(Problem::new(format!(
+                "metric_api.remote_user_header: `{}` is no header name",
+                api.remote_user_header
+            )));
+        }
+        self.check_exposure(problems);
+    }
+
+    /// What listens beyond loopback without checking who speaks must be wanted in as many words.
+    fn check_exposure(&self, problems: &mut Vec<Problem>) {
+        let Self { metric_api, admin, statsd, .. } = self;
+        let trust = match metric_api.auth_mode {
+            AuthMode::RemoteUser => "auth_mode=remoteuser believes the header of whoever sends it",
+            _ => "auth_mode=basic checks no password",
+        };
+        for (section, listen, allowed, why) in [
+            ("metric_api", &metric_api.listen, metric_api.allow_insecure_listen, trust),
+            ("admin", &admin.listen, admin.allow_insecure_listen, "it tells everybody"),
+            (
+                "statsd",
+                &statsd.listen,
+                statsd.allow_insecure_listen || !statsd.enabled,
+                "it takes from everybody",
+            ),
+        ] {
+            let Ok(address) = parse_listen(listen) else { continue };
+            if !allowed && !is_loopback(address.ip()) {
+                problems.push(Problem::new(format!(
+                    "{section}.listen: {why}, and {address} is not loopback; set {section}.allow_insecure_listen=true if \
+                     only those can reach it who may"
+                )));
             }
         }
     }

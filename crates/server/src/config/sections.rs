@@ -79,7 +79,7 @@ pub(crate) struct MetricApiSection {
     pub(crate) auth_mode: AuthMode,
     /// The header that `remoteuser` believes.
     pub(crate) remote_user_header: String,
-    /// Whether `basic` may listen beyond loopback.
+    /// Whether it may listen beyond loopback, though neither `basic` nor `remoteuser` proves who asks.
     pub(crate) allow_insecure_listen: bool,
     /// Longest page of a list.
     pub(crate) max_limit: u64,
@@ -160,11 +160,13 @@ impl Default for MetricSection {
 pub(crate) struct AdminSection {
     /// Address and port of `/metrics` and `/status`; empty for none.
     pub(crate) listen: String,
+    /// Whether it may listen beyond loopback, where it tells everybody.
+    pub(crate) allow_insecure_listen: bool,
 }
 
 impl Default for AdminSection {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8049".to_owned() }
+        Self { listen: "127.0.0.1:8049".to_owned(), allow_insecure_listen: false }
     }
 }
 
@@ -190,6 +192,8 @@ pub(crate) struct StatsdSection {
     pub(crate) enabled: bool,
     /// Address and port of both.
     pub(crate) listen: String,
+    /// Whether it may listen beyond loopback, where it takes from everybody.
+    pub(crate) allow_insecure_listen: bool,
     /// The resource that the metrics belong to.
     pub(crate) resource_id: String,
     /// Who makes the resource and the metrics; empty for nobody.
@@ -205,6 +209,7 @@ impl Default for StatsdSection {
         Self {
             enabled: true,
             listen: "127.0.0.1:8125".to_owned(),
+            allow_insecure_listen: false,
             resource_id: "statsd".to_owned(),
             creator: "admin".to_owned(),
             archive_policy_name: String::new(),

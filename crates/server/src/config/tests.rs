@@ -75,6 +75,7 @@ fn every_problem_is_reported_with_its_source() {
 fn meaning_is_checked_after_merging() {
     let flags = [
         "metric_api.listen=0.0.0.0:8041",
+        "statsd.listen=0.0.0.0:8125",
         "metric_api.max_limit=0",
         "metric_api.path_prefix=gnocchi/",
         "metric.default_aggregation_methods=mean,avg",
@@ -83,11 +84,13 @@ fn meaning_is_checked_after_merging() {
         "statsd.flush_delay_seconds=-1",
     ];
     let found = problems("", &[], &flags);
-    assert_eq!(found.len(), 7, "{found:#?}");
+    assert_eq!(found.len(), 8, "{found:#?}");
     assert!(problems("", &[], &["metric_api.auth_mode=keystone"])[0].contains("reserved"));
+    let exposed = problems("", &[], &["metric_api.auth_mode=remoteuser", "metric_api.listen=0.0.0.0:1"]);
+    assert!(exposed[0].contains("believes the header"), "{exposed:?}");
     for safe in [
         ["metric_api.listen=0.0.0.0:1", "metric_api.allow_insecure_listen=true"],
-        ["metric_api.listen=0.0.0.0:1", "metric_api.auth_mode=remoteuser"],
+        ["statsd.listen=0.0.0.0:1", "statsd.enabled=false"],
         ["metric_api.listen=[::ffff:127.0.0.1]:1", "admin.listen="],
     ] {
         Config::load(layers("", &[], &safe)).unwrap();

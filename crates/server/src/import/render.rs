@@ -86,9 +86,9 @@ fn metric_api(ini: &Ini, out: &mut Out) {
         Some(host) => {
             out.comment("[api] host, port");
             out.key("listen", address(&host, &port));
-            if auth_mode == "basic" && !is_loopback(&host) {
-                out.comment("basic checks no password: whoever reaches this address may claim to be anybody. Listen on");
-                out.comment("loopback behind a front end, or keep what Gnocchi did by leaving this in.");
+            if !is_loopback(&host) {
+                out.comment("Whoever reaches this address may claim to be anybody. Listen on loopback behind a front end, or");
+                out.comment("keep what Gnocchi did by leaving this in.");
                 out.key("allow_insecure_listen", true);
             }
         }
@@ -146,7 +146,11 @@ fn statsd(ini: &Ini, out: &mut Out) {
             .unwrap_or_else(|| default_of("statsd", option).unwrap_or_default().to_owned())
     };
     out.comment("[statsd] host, port");
-    out.key("listen", address(&or_default("host"), &or_default("port")));
+    let host = or_default("host");
+    out.key("listen", address(&host, &or_default("port")));
+    if !is_loopback(&host) {
+        out.key("allow_insecure_listen", true);
+    }
     out.comment("[statsd] creator, archive_policy_name");
     out.key("creator", or_default("creator"));
     out.key("archive_policy_name", or_default("archive_policy_name"));
