@@ -6,14 +6,14 @@ over a storage driver that hands out those aggregates.
 """
 
 import warnings
-from typing import Any
+from typing import Any, Callable
 
 import numpy
 
 from differential.world import Series
 from gnocchi import archive_policy, carbonara
 from gnocchi.rest.aggregates import api as aggregates_api
-from gnocchi.rest.aggregates import exceptions, processor
+from gnocchi.rest.aggregates import exceptions, operations, processor
 from gnocchi.utils import parallel_map
 
 # (timestamp in ns, granularity in seconds or a calendar letter, value)
@@ -41,9 +41,23 @@ class Metric:
         self.archive_policy: archive_policy.ArchivePolicy = series.policy
 
 
+def truth_as_numbers() -> None:
+    """Makes comparisons give 1.0 and 0.0 right away, as we define them. Upstream leaves numpy's booleans, of which a
+    difference is "not equal" and a sum is "or"; only the printed answer has numbers."""
+
+    def numbers(compare: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda a, b: numpy.asarray(compare(a, b), dtype=float)
+
+    for name, function in operations.binary_operators.items():
+        if function in (numpy.equal, numpy.not_equal, numpy.less, numpy.less_equal, numpy.greater, numpy.greater_equal):
+            operations.binary_operators[name] = numbers(function)
+
+
 class Storage:
-    """Upstream's storage interface over exact aggregates. With `splits` it loads only the splits that a request's bounds
-    touch before it applies retention, as upstream's drivers do."""
+    """Upstream's storage interface over exact aggregates, with our rule of retention: it counts from the slot of the
+    metric's newest measure, the same for every method. With `splits` it is upstream's: counted from the newest aggregate of
+    the method at hand (a `std` has none for a slot of one measure), among the splits of 3600 points that a request's bounds
+    make it load."""
 
     def __init__(self, splits: bool) -> None:
         self.splits = splits
@@ -74,6 +88,12 @@ class Storage:
             keep &= keys <= carbonara.round_timestamp(stop, width)
         return rows[keep]
 
+    @staticmethod
+    def horizon(metric: Metric, aggregation: carbonara.Aggregation) -> Any:
+        """What a definition shows begins after this."""
+        newest = metric.series.array()["timestamps"][-1]
+        return carbonara.round_timestamp(newest, aggregation.granularity) - aggregation.timespan
+
     def get_aggregated_measures(self, wanted: dict[Metric, list[Any]], from_timestamp: Any = None, to_timestamp: Any = None,
                                 resample: Any = None) -> dict[Metric, dict[Any, Any]]:
         """Upstream's read: aggregates, retention, resampling, bounds, in this order."""
@@ -83,7 +103,7 @@ class Storage:
                 rows = self.loaded(metric, aggregation, from_timestamp, to_timestamp)
                 series = carbonara.AggregatedTimeSerie(aggregation, rows.copy())
                 if aggregation.timespan is not None:
-                    series.truncate(aggregation.timespan)
+                    series.truncate(aggregation.timespan if self.splits else self.horizon(metric, aggregation))
                 series = series.resample(resample) if resample else series
                 result.setdefault(metric, {})[aggregation] = series.fetch(from_timestamp, to_timestamp)
         return result

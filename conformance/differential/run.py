@@ -21,7 +21,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 from differential import loading, world  # noqa: E402
 from differential.queries import Asker, Query, Resource  # noqa: E402
-from differential.reference import Metric, Undefined  # noqa: E402
+from differential.reference import Metric, Undefined, truth_as_numbers  # noqa: E402
 from harness import outcome, server as live  # noqa: E402
 from harness.api import Api  # noqa: E402
 
@@ -134,6 +134,7 @@ def main() -> int:
     if args.peer:
         peer_run(args, tally)
     else:
+        truth_as_numbers()
         our_run(args, tally, args.seed, args.cases, {}, live.BUSY_ENGINE)
         our_run(args, tally, args.seed + 1_000_000, args.cases // 2, live.BUSY_ENGINE, {})
     return tally.finish()
