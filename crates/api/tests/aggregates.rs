@@ -1,5 +1,7 @@
 //! Aggregates beyond what upstream's own files check: what upstream cannot do, does by halves or answers with a crash.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use http::Method;
 use nephometer_testkit::app::TestApp;
 use serde_json::{Value, json};

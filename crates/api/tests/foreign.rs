@@ -1,5 +1,7 @@
 //! Measures that come in other systems' forms: InfluxDB's lines and Prometheus' remote write.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
+
 use http::Method;
 use nephometer_testkit::app::{TestAnswer, TestApp};
 use serde_json::json;

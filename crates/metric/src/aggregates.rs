@@ -21,7 +21,7 @@ pub use legacy::CrossQuery;
 pub use search::ValueSearch;
 
 use crate::operations::{Evaluated, Node, OperationsError, SeriesName, evaluate};
-use crate::{MeasureError, MetricError, MetricService, Series};
+use crate::{MeasureError, MetricError, MetricService, Series, offload};
 
 /// Range, granularity and treatment of gaps.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -165,6 +165,23 @@ impl Plan {
     }
 }
 
+/// How many cells these series make side by side; refuses more than `max_points`.
+fn cells(series: &[Points], max_points: usize) -> Result<usize, MeasureError> {
+    let Some((first, rest)) = series.split_first() else { return Ok(0) };
+    let aligned = rest.iter().all(|points| points.timestamps_ns == first.timestamps_ns);
+    let mut rows = if aligned { first.len() } else { series.iter().map(Points::len).sum() };
+    if !aligned && rows.saturating_mul(series.len()) > max_points {
+        let mut all: Vec<i64> =
+            series.iter().flat_map(|points| points.timestamps_ns.iter().copied()).collect();
+        // Stable sorting merges runs that are sorted already.
+        all.sort();
+        all.dedup();
+        rows = all.len();
+    }
+    let cells = rows.saturating_mul(series.len());
+    if cells > max_points { Err(MeasureError::TooManyPoints(max_points)) } else { Ok(cells) }
+}
+
 /// Evaluates `node` over the series of one granularity.
 fn evaluate_at(
     node: &Node,
@@ -207,14 +224,15 @@ impl MetricService {
         query: &AggregatesQuery,
     ) -> Result<MeasuredSeries, MetricError> {
         let plan = Plan::of(references, query).map_err(MeasureError::from)?;
-        let points = self.read_points(plan.reads(references, query)).await?;
+        let points = self.read_points(&plan.reads(references, query)).await?;
         let names: Vec<_> = references.iter().map(SeriesReference::lookup_key).collect();
         let mut aggregated = Vec::new();
         let mut each: Vec<_> = references.iter().map(SeriesReference::owned).collect();
         let mut is_aggregated = false;
         for (granularity, points) in plan.granularities.iter().zip(points.chunks(references.len())) {
-            let result =
-                evaluate_at(node, *granularity, points, &names, query).map_err(MeasureError::from)?;
+            let cells = cells(points, self.settings.max_points)?;
+            let result = offload(cells, || evaluate_at(node, *granularity, points, &names, query));
+            let result = result.map_err(MeasureError::from)?;
             is_aggregated = result.aggregated;
             if is_aggregated {
                 aggregated.push(query.column(&result.matrix, 0));
@@ -231,5 +249,23 @@ impl MetricService {
     async fn metrics_map(&self, ids: &[MetricId]) -> Result<HashMap<MetricId, Metric>, MetricError> {
         let metrics = if ids.is_empty() { Vec::new() } else { self.indexer.metrics_by_id(ids).await? };
         Ok(metrics.into_iter().map(|metric| (metric.id, metric)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn few_points_that_make_many_cells_are_refused() {
+        let series = |start: i64| (0..10).map(|at| (start + at, 1.0)).collect::<Points>();
+        let aligned = [series(0), series(0), series(0)];
+        assert_eq!(cells(&aligned, 30), Ok(30));
+        assert_eq!(cells(&aligned, 29), Err(MeasureError::TooManyPoints(29)));
+        let overlapping = [series(0), series(0), series(5)];
+        assert_eq!(cells(&overlapping, 45), Ok(45));
+        let apart = [series(0), series(100), series(200)];
+        assert_eq!(cells(&apart, 89), Err(MeasureError::TooManyPoints(89)));
+        assert_eq!(cells(&[], 0), Ok(0));
     }
 }

@@ -9,6 +9,7 @@ pub mod ingest;
 mod invalid;
 mod measures;
 mod metrics;
+mod offload;
 pub mod operations;
 mod policies;
 pub mod prometheus;
@@ -35,6 +36,7 @@ pub use measures::{
     MeasureError, MeasuresQuery, MetricAddress, ResourceMeasures, Series, UnknownResource, WriteTarget,
 };
 pub use metrics::{MetricWithResource, NewMetricSpec};
+pub use offload::offload;
 pub use policies::{ArchivePolicyPatch, NewArchivePolicy, PolicyItemSpec};
 pub use resource_types::{AttributeSpec, kind_name};
 pub use resources::{MetricSpec, ResourceList, ResourcePatch, ResourceSpec};

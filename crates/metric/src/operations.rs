@@ -4,6 +4,8 @@ mod evaluate;
 mod parse;
 mod text;
 
+use std::collections::HashSet;
+
 use nephometer_model::{AggregationMethod, Timespan};
 use nephometer_series::matrix::{CrossMethod, OperationError, OverlapError};
 use nephometer_series::{BinaryOp, Grouping, UnaryOp};
@@ -111,10 +113,11 @@ pub enum OperationsError {
 impl Node {
     /// All references of the tree, each once, in order.
     pub fn references(&self) -> Vec<Reference> {
+        let mut seen = HashSet::new();
         let mut found = Vec::new();
-        self.visit(&mut |references: &Vec<Reference>| {
+        self.visit(&mut |references: &[Reference]| {
             for reference in references {
-                if !found.contains(reference) {
+                if seen.insert(reference.clone()) {
                     found.push(reference.clone());
                 }
             }
@@ -122,7 +125,7 @@ impl Node {
         found
     }
 
-    fn visit(&self, visit: &mut impl FnMut(&Vec<Reference>)) {
+    fn visit(&self, visit: &mut impl FnMut(&[Reference])) {
         match self {
             Self::Number(_) => {}
             Self::Metric(references) => visit(references),

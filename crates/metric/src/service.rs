@@ -16,11 +16,17 @@ pub struct MetricSettings {
     pub default_methods: MethodSet,
     /// How many metrics are remembered in memory for writing, at about a hundred bytes each.
     pub cached_metrics: usize,
+    /// Most points that one request may read from several metrics, at 16 bytes each and as much again for operations.
+    pub max_points: usize,
 }
 
 impl Default for MetricSettings {
     fn default() -> Self {
-        Self { default_methods: MethodSet::upstream_default(), cached_metrics: 4_000_000 }
+        Self {
+            default_methods: MethodSet::upstream_default(),
+            cached_metrics: 4_000_000,
+            max_points: 50_000_000,
+        }
     }
 }
 

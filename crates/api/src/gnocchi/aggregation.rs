@@ -1,13 +1,14 @@
 //! One aggregate of several metrics, as older clients ask for it: `/v1/aggregation`.
 
 use http::{Method, StatusCode};
-use nephometer_metric::{CrossQuery, Gaps, InvalidInput, Series};
+use nephometer_metric::{CrossQuery, Gaps, InvalidInput};
 use nephometer_model::{MetricId, parse_python_uuid};
 
 use super::aggregates::group_body;
 use super::arguments;
 use super::call::Call;
 use super::error::ApiError;
+use super::measures::series_answer;
 use super::points::write_series;
 use super::render::json_bytes;
 use super::resource::filter_of;
@@ -94,13 +95,7 @@ async fn by_body(call: Call) -> Answer {
 
 async fn by_ids(call: &Call, ids: &[MetricId]) -> Answer {
     let series = call.service().cross_metrics(&call.access(), ids, &query(call)?).await?;
-    Ok(plain_answer(&series))
-}
-
-fn plain_answer(series: &[Series]) -> axum::response::Response {
-    let mut out = Vec::new();
-    write_series(&mut out, series);
-    json_bytes(StatusCode::OK, out)
+    Ok(series_answer(&series))
 }
 
 fn query(call: &Call) -> Result<CrossQuery, ApiError> {
@@ -131,7 +126,7 @@ async fn by_resource(call: Call) -> Answer {
     let groups = call.service().cross_resources(&access, type_name, filter, name, &group_by, &query).await?;
     if group_by.is_empty() {
         let all = groups.first().map(|(_, series)| series.as_slice()).unwrap_or_default();
-        return Ok(plain_answer(all));
+        return Ok(series_answer(all));
     }
     let mut out = Vec::new();
     encoder::write_list(&mut out, &groups, |out, (group, series)| {

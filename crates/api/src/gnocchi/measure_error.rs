@@ -38,6 +38,9 @@ impl From<MeasureError> for ApiError {
             MeasureError::ResourceOfOtherType(id) => {
                 Self::new(StatusCode::CONFLICT, json!({"cause": text, "detail": id}))
             }
+            MeasureError::TooManyPoints(_) => {
+                Self::bad_request(json!({"cause": "Too many points", "reason": text, "detail": []}))
+            }
             MeasureError::Line(_) => value_error("line", &text),
             MeasureError::MissingTag(_) => value_error("key", &text),
             MeasureError::RemoteWrite(RemoteWriteError::TooLarge { .. }) => {

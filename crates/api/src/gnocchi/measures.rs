@@ -3,7 +3,7 @@
 use axum::response::Response;
 use http::{Method, StatusCode};
 use nephometer_metric::ingest::read_measures;
-use nephometer_metric::{MeasureError, MetricAddress};
+use nephometer_metric::{MeasureError, MetricAddress, Series, offload};
 
 use super::arguments::{measures_query, timestamp};
 use super::call::Call;
@@ -13,9 +13,6 @@ use super::points::write_series;
 use super::render::{empty, json_bytes};
 use super::resource::resource_id;
 use super::route::{Answer, Route, handler};
-
-/// Bodies above this size are read off the threads that serve requests.
-const LARGE_BODY_BYTES: usize = 1 << 20;
 
 const READ: &[&str] = &["start", "stop", "aggregation", "granularity", "resample", "refresh"];
 
@@ -53,15 +50,19 @@ pub(super) fn address(call: &Call) -> Result<MetricAddress, ApiError> {
     Ok(MetricAddress::Named { type_name, resource, name })
 }
 
-/// Runs `read`, which takes its time over the body where that is large.
+/// Runs `read` over the body.
 pub(super) fn reading<T>(call: &Call, read: impl FnOnce() -> T) -> T {
-    let many_threads = tokio::runtime::Handle::try_current()
-        .is_ok_and(|runtime| runtime.runtime_flavor() == tokio::runtime::RuntimeFlavor::MultiThread);
-    if call.body.len() > LARGE_BODY_BYTES && many_threads {
-        tokio::task::block_in_place(read)
-    } else {
-        read()
-    }
+    offload(call.body.len(), read)
+}
+
+/// The answer with the points of all series.
+pub(super) fn series_answer(series: &[Series]) -> Response {
+    let points = series.iter().map(|series| series.points.len()).sum();
+    offload(points, || {
+        let mut out = Vec::new();
+        write_series(&mut out, series);
+        json_bytes(StatusCode::OK, out)
+    })
 }
 
 /// The answer to what was stored.
@@ -72,9 +73,7 @@ pub(super) fn accepted() -> Response {
 async fn list(call: Call) -> Answer {
     let found = call.service().allowed_metric(&call.access(), "get measures", &address(&call)?).await?;
     let series = call.service().read_measures(&found.metric, &measures_query(&call)?).await?;
-    let mut out = Vec::new();
-    write_series(&mut out, &series);
-    Ok(json_bytes(StatusCode::OK, out))
+    Ok(series_answer(&series))
 }
 
 async fn post(call: Call) -> Answer {

@@ -1,5 +1,7 @@
 //! Operations over metrics that are named by id.
 
+use std::collections::HashMap;
+
 use nephometer_model::{MetricId, parse_python_uuid};
 
 use super::{AggregatesQuery, MeasuredSeries, SeriesReference};
@@ -42,10 +44,12 @@ impl MetricService {
         for found in &metrics {
             self.require_metric(access, "get metric", found)?;
         }
+        let by_name: HashMap<_, _> =
+            metrics.iter().map(|found| (found.metric.id.to_string(), found)).collect();
         let references: Vec<_> = wanted
             .iter()
             .filter_map(|wanted| {
-                let found = metrics.iter().find(|found| found.metric.id.to_string() == wanted.name)?;
+                let found = by_name.get(&wanted.name)?;
                 Some(SeriesReference {
                     lookup: wanted.name.clone(),
                     method: wanted.method.clone(),
@@ -73,8 +77,11 @@ impl MetricService {
             true => Vec::new(),
             false => self.indexer.resources_by_id(&resource_ids).await?,
         };
-        let of = |id| resources.iter().find(|resource| Some(resource.id) == id).cloned();
-        let metrics = ids.iter().filter_map(|id| found.remove(id));
-        Ok(metrics.map(|metric| MetricWithResource { resource: of(metric.resource_id), metric }).collect())
+        let by_id: HashMap<_, _> = resources.into_iter().map(|resource| (resource.id, resource)).collect();
+        let metrics = ids.iter().filter_map(|id| found.remove(id)).map(|metric| MetricWithResource {
+            resource: metric.resource_id.and_then(|id| by_id.get(&id)).cloned(),
+            metric,
+        });
+        Ok(metrics.collect())
     }
 }

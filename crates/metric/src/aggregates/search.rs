@@ -80,7 +80,7 @@ impl MetricService {
         search: &ValueSearch,
     ) -> Result<Vec<(MetricId, Vec<Series>)>, MetricError> {
         let plans = metrics.iter().map(|metric| search.plan(metric)).collect::<Result<Vec<_>, _>>()?;
-        let mut points = self.read_points(plans.concat()).await?.into_iter();
+        let mut points = self.read_points(&plans.concat()).await?.into_iter();
         let answers = metrics.iter().zip(&plans).map(|(metric, plan)| {
             let series = plan
                 .iter()

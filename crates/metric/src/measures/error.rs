@@ -76,6 +76,11 @@ pub enum MeasureError {
     /// Neither end of the measures to delete is given.
     #[error("At least one of start and stop must be specified to delete measures")]
     UnboundedDelete,
+    /// More points than one request may read.
+    #[error(
+        "more than {0} points would have to be read; ask for fewer metrics, a shorter range or a coarser granularity"
+    )]
+    TooManyPoints(usize),
     /// A resource type that a body names.
     #[error("Resource type does not exist")]
     UnknownResourceType(String),

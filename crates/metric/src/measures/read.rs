@@ -8,6 +8,9 @@ use super::{MeasureError, MetricAddress};
 use crate::access::metric_target;
 use crate::{Access, MetricError, MetricService};
 
+/// Series that the store is asked for at once, so that what is too much is noticed early.
+const READS_AT_ONCE: usize = 1024;
+
 /// Which aggregates of a metric to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeasuresQuery {
@@ -89,13 +92,19 @@ impl MeasuresQuery {
 }
 
 impl MetricService {
-    /// Reads stored series, one answer each, in order.
-    pub(crate) async fn read_points(&self, reads: Vec<AggregateRead>) -> Result<Vec<Points>, MetricError> {
-        let answers = self.store.read(reads).await?;
-        let points = answers
-            .into_iter()
-            .map(|answer| Points { timestamps_ns: answer.timestamps_ns, values: answer.values });
-        Ok(points.collect())
+    /// Reads stored series, one answer each, in order; refuses where they have more points than one request may read.
+    pub(crate) async fn read_points(&self, reads: &[AggregateRead]) -> Result<Vec<Points>, MetricError> {
+        let mut points = Vec::with_capacity(reads.len());
+        let mut left = self.settings.max_points;
+        for some in reads.chunks(READS_AT_ONCE) {
+            for answer in self.store.read(some.to_vec()).await? {
+                left = left
+                    .checked_sub(answer.values.len())
+                    .ok_or(MeasureError::TooManyPoints(self.settings.max_points))?;
+                points.push(Points { timestamps_ns: answer.timestamps_ns, values: answer.values });
+            }
+        }
+        Ok(points)
     }
 
     /// Aggregates of a metric that the caller may read, coarsest granularity first.
@@ -105,7 +114,7 @@ impl MetricService {
         query: &MeasuresQuery,
     ) -> Result<Vec<Series>, MetricError> {
         let reads = query.plan(metric)?;
-        let points = self.read_points(reads.clone()).await?;
+        let points = self.read_points(&reads).await?;
         Ok(reads.iter().zip(points).map(|(read, points)| query.finish(read, points)).collect())
     }
 
@@ -118,7 +127,7 @@ impl MetricService {
     ) -> Result<Vec<(MetricId, Vec<Series>)>, MetricError> {
         let metrics = self.known_metrics(access, "get measures", ids).await?;
         let plans = metrics.iter().map(|metric| query.plan(metric)).collect::<Result<Vec<_>, _>>()?;
-        let mut points = self.read_points(plans.concat()).await?.into_iter();
+        let mut points = self.read_points(&plans.concat()).await?.into_iter();
         let series = |plan: &Vec<AggregateRead>| {
             plan.iter().zip(points.by_ref()).map(|(read, points)| query.finish(read, points)).collect()
         };
