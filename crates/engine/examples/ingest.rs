@@ -60,9 +60,9 @@ impl Bench {
 /// CPU time of this process so far.
 fn cpu_ns() -> u64 {
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<u64> =
+    let fields: Vec<i64> =
         stat.rsplit(')').next().unwrap().split(' ').filter_map(|f| f.parse().ok()).collect();
-    (fields[10] + fields[11]) * 10_000_000
+    (fields[10] + fields[11]).unsigned_abs() * 10_000_000
 }
 
 /// A value of series `key` at a second: of the six kinds that telemetry has.

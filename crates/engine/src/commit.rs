@@ -187,14 +187,31 @@ impl CommitQueue {
         self.waiting.lock().bytes -= bytes;
     }
 
+    /// Answers whatever waits: nobody will come for it.
+    fn abandon(&self) {
+        let mut waiting = self.waiting.lock();
+        waiting.closed = true;
+        waiting.group = Group::default();
+    }
+
     fn fail_for_ever(&self, reason: &str) {
         tracing::error!(reason, "the log can no longer be trusted: all further writes are refused");
         *self.fatal.lock() = Some(reason.to_owned());
     }
 }
 
+/// However the commit thread ends, nobody waits for it in vain.
+struct Abandon<'a>(&'a CommitQueue);
+
+impl Drop for Abandon<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
 /// The body of the commit thread: ends when the queue is closed and empty.
 pub(crate) fn run_commit(queue: &CommitQueue, log: &Mutex<WalWriter>, apply: &Sender<ApplyMessage>) {
+    let _abandon = Abandon(queue);
     while let Some(Group { records, requests }) = queue.take() {
         let bytes = requests.iter().map(|request| request.bytes).sum();
         match write_group(queue, log, &records) {

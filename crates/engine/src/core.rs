@@ -1,6 +1,6 @@
 //! What the engine's threads share.
 //!
-//! Locks, outermost first: `publish` (one catalog transaction and its effect on the sacks at a time), then a sack. No
+//! Locks, outermost first: `merging`, `publish` (one catalog transaction and its effect on the sacks at a time), then a sack. No
 //! sack's lock is held while files or the catalog are written, nor while the log is synced.
 
 use std::collections::HashMap;
@@ -66,6 +66,8 @@ pub(crate) struct Core {
     pub(crate) sacks: Vec<Mutex<Sack>>,
     /// Held from a catalog transaction to the end of its effect on the sacks.
     pub(crate) publish: Mutex<()>,
+    /// Held while merging: one job at a time.
+    pub(crate) merging: Mutex<()>,
     pub(crate) counters: Counters,
     /// Background work is to end soon.
     pub(crate) stopping: AtomicBool,
@@ -93,6 +95,7 @@ impl Core {
             shelf,
             sacks: sacks.into_iter().map(Mutex::new).collect(),
             publish: Mutex::new(()),
+            merging: Mutex::new(()),
             counters: Counters::default(),
             stopping: AtomicBool::new(false),
             policies: RwLock::new(HashMap::new()),

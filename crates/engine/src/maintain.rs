@@ -16,8 +16,10 @@ use crate::parts::PartSet;
 use crate::plan::next_job;
 use crate::settings::seconds_to_ns;
 
-/// How often background threads look around when nothing wakes them.
+/// How often the flush thread looks around when nothing wakes it.
 const TICK: Duration = Duration::from_secs(1);
+/// How often the merge thread does, in ticks; each flush wakes it.
+const MERGE_TICKS: u32 = 60;
 /// Longest pause after a failure, in ticks.
 const MAX_PAUSE_TICKS: u32 = 30;
 
@@ -109,7 +111,7 @@ pub(crate) fn run_flush(core: &Core, flusher: &Flusher, bell: &Bell, merge_bell:
 /// The body of the merge thread.
 pub(crate) fn run_merge(core: &Arc<Core>, bell: &Bell) {
     let mut pause = 1;
-    while if pause == 1 { bell.wait(1) } else { bell.rest(pause) } {
+    while if pause == 1 { bell.wait(MERGE_TICKS) } else { bell.rest(pause) } {
         pause = match settle(core, || bell.is_stopping()) {
             Ok(()) => 1,
             Err(_) if bell.is_stopping() => return,
@@ -123,6 +125,7 @@ pub(crate) fn run_merge(core: &Arc<Core>, bell: &Bell) {
 
 /// Merges whatever there is to merge and forgets what is carried out.
 pub(crate) fn settle(core: &Arc<Core>, is_stopping: impl Fn() -> bool) -> Result<(), StoreError> {
+    let _merging = core.merging.lock();
     for sack in 0..core.sacks.len() {
         let mut tried = BTreeSet::new();
         while !is_stopping()

@@ -81,6 +81,7 @@ impl Orders {
 /// Does `job`. After an error nothing has changed.
 pub(crate) fn run(core: &Arc<Core>, job: &Job) -> Result<Outcome, StoreError> {
     let started_ns = core.clock.monotonic_ns();
+    check_room(core, job)?;
     let mut writer = PartsWriter::new(core, provenance(core, job));
     match job.kind {
         PartKind::Raw => merge_raw(core, job, &mut writer)?,
@@ -104,6 +105,16 @@ pub(crate) fn run(core: &Arc<Core>, job: &Job) -> Result<Outcome, StoreError> {
         );
     }
     outcome
+}
+
+/// Merging must not take the room that the log and flushes need.
+fn check_room(core: &Core, job: &Job) -> Result<(), StoreError> {
+    let input_bytes: u64 = job.inputs.iter().map(|part| part.row.bytes).sum();
+    let free_bytes = core.storage.free_bytes().map_err(|error| StoreError::Io(error.to_string()))?;
+    if free_bytes < input_bytes.saturating_add(core.settings.min_free_disk_bytes) {
+        return Err(StoreError::Io(format!("{free_bytes} B of disk are too few to merge {input_bytes} B")));
+    }
+    Ok(())
 }
 
 fn provenance(core: &Core, job: &Job) -> Provenance {

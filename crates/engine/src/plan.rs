@@ -226,3 +226,52 @@ fn has_garbage(orders: &Orders, part: &Part) -> Result<bool, StoreError> {
     }
     Ok(false)
 }
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    const S: i64 = 1_000_000_000;
+
+    fn row(kind: PartKind, min_seconds: i64, max_seconds: i64, as_of_seconds: i64) -> PartRow {
+        PartRow {
+            id: PartId(Uuid::nil()),
+            kind,
+            sack: 0,
+            level: 0,
+            min_ns: min_seconds * S,
+            max_ns: max_seconds * S,
+            min_position: 0,
+            max_position: 1,
+            bytes: 1,
+            series: 1,
+            points: 1,
+            as_of_ns: as_of_seconds * S,
+        }
+    }
+
+    fn of_age(row: &PartRow, now_seconds: i64) -> bool {
+        is_of_age(row, &BTreeSet::from([100 * S, 1000 * S]), now_seconds * S, 10 * S)
+    }
+
+    #[test]
+    fn parts_come_of_age_once_for_each_span() {
+        let fresh = row(PartKind::Raw, 0, 50, 50);
+        assert!(!of_age(&fresh, 149));
+        assert!(of_age(&fresh, 150));
+        assert!(of_age(&fresh, 9000), "old data that has just been written");
+        let seen = row(PartKind::Raw, 0, 50, 200);
+        assert!(!of_age(&seen, 1049));
+        assert!(of_age(&seen, 1050));
+        assert!(!of_age(&row(PartKind::Raw, 0, 50, 1045), 1050), "not twice in a short time");
+        assert!(!of_age(&row(PartKind::Raw, 0, 50, 1100), 99_000));
+    }
+
+    #[test]
+    fn rollups_come_of_age_by_their_oldest_quarter() {
+        assert!(!of_age(&row(PartKind::Rollup, 0, 400, 450), 1099));
+        assert!(of_age(&row(PartKind::Rollup, 0, 400, 450), 1100));
+    }
+}

@@ -22,7 +22,7 @@ impl ReadPool {
         let (tasks, waiting) = bounded::<Task>(QUEUE);
         let start = |number| {
             let waiting = waiting.clone();
-            let body = move || waiting.iter().for_each(|task| task());
+            let body = move || waiting.iter().for_each(run_guarded);
             std::thread::Builder::new().name(format!("neph-read-{number}")).spawn(body)
         };
         let threads = (0..threads).map(start).collect::<Result<_, _>>()?;
@@ -55,8 +55,17 @@ impl ReadPool {
         });
         async move {
             queued?;
-            result.await.unwrap_or_else(|_| Err(StoreError::Closed("a reader has ended".to_owned())))
+            result
+                .await
+                .unwrap_or_else(|_| Err(StoreError::Io("a read has ended without an answer".to_owned())))
         }
+    }
+}
+
+/// A task that panics fails its request, not the thread.
+fn run_guarded(task: Task) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(task)).is_err() {
+        tracing::error!("a read has panicked");
     }
 }
 

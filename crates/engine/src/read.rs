@@ -54,7 +54,9 @@ fn read_series(
     let view = core.view(first.key.0);
     let newest = view.newest(core.present_ns())?;
     let groups = groups(core, reads, run, newest);
-    let floor = view.floor_ns()?;
+    let oldest = groups.iter().map(|group| group.buckets_ns.start).min();
+    let rolled_up = oldest.is_some_and(|oldest| oldest < view.parts.rolled_up_to_ns());
+    let floor = if rolled_up { view.floor_ns()? } else { None };
     let (begins, ends): (Vec<_>, Vec<_>) = groups
         .iter()
         .map(|group| group.raw_range(floor))

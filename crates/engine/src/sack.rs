@@ -73,7 +73,6 @@ impl Sack {
     pub(crate) fn delete_series(&mut self, key: u64, position: u64) {
         self.active.remove(key, i64::MIN, i64::MAX);
         self.newest_ns.remove(&key);
-        self.tombstones.forget_series(key);
         self.late.retain(|(late, _, _), _| *late != key);
         self.dead.entry(key).or_insert(position);
     }

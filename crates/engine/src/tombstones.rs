@@ -40,10 +40,6 @@ impl Tombstones {
             }
         }
     }
-
-    pub(crate) fn forget_series(&mut self, key: u64) {
-        self.by_key.remove(&key);
-    }
 }
 
 /// Whether `tombstone` hides content whose newest write is before `end_position`.
