@@ -5,6 +5,7 @@ mod serve;
 mod status;
 mod upgrade;
 
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
@@ -19,7 +20,7 @@ const SYSTEM_CONFIG: &str = "/etc/nephometer/nephometer.toml";
 /// Does what the command line asks.
 pub(crate) fn run(cli: Cli) -> Result<()> {
     match cli.command {
-        Command::Version => println!("nephometer {}", env!("CARGO_PKG_VERSION")),
+        Command::Version => say(concat!("nephometer ", env!("CARGO_PKG_VERSION"), "\n"))?,
         Command::Config(command) => config::run(command, &cli.global)?,
         Command::CheckConfig => config::check(&cli.global)?,
         Command::Bench(args) => {
@@ -31,6 +32,14 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Status(args) => status::run(&args, &cli.global)?,
     }
     Ok(())
+}
+
+/// Writes `text` to the standard output; a reader who has seen enough and gone (`| head`) is no error.
+fn say(text: &str) -> Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("the standard output"),
+        _ => Ok(()),
+    }
 }
 
 /// The file that the configuration is read from, if any.

@@ -7,18 +7,18 @@ use crate::config::{Config, DEFAULT_FILE, Layers};
 use crate::policy_file::PolicyFile;
 use crate::{import, logging};
 
-use super::load_config;
+use super::{load_config, say};
 
 /// Runs `config …`.
 pub(super) fn run(command: ConfigCommand, global: &GlobalArgs) -> Result<()> {
     match command {
-        ConfigCommand::Default => print!("{DEFAULT_FILE}"),
-        ConfigCommand::Show => print!("{}", toml::to_string(&load_config(global)?)?),
+        ConfigCommand::Default => say(DEFAULT_FILE)?,
+        ConfigCommand::Show => say(&toml::to_string(&load_config(global)?)?)?,
         ConfigCommand::Import { file } => {
             let text =
                 std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
             let imported = import::gnocchi(&file.display().to_string(), &text)?;
-            print!("{imported}");
+            say(&imported)?;
             let layers = Layers { file: Some((file, imported)), ..Layers::default() };
             for problem in Config::load(layers).err().unwrap_or_default() {
                 eprintln!("to be mended: {problem}");
@@ -34,6 +34,5 @@ pub(super) fn check(global: &GlobalArgs) -> Result<()> {
     // Warnings about the policy file go to the log.
     logging::start(&config.log)?;
     PolicyFile::load(&config.policy.file)?;
-    println!("the configuration is fine");
-    Ok(())
+    say("the configuration is fine\n")
 }

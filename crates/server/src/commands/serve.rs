@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use nephometer_drivers::{Indexer, MeasureStore, PolicyEnforcer};
 use nephometer_model::Clock;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::GlobalArgs;
 use crate::config::Config;
@@ -17,7 +17,7 @@ use crate::telemetry::Telemetry;
 use crate::watcher::Watcher;
 use crate::wiring::Parts;
 
-use super::load_config;
+use super::{load_config, say};
 
 /// Runs until SIGTERM, SIGINT or the failure of a role.
 pub(super) fn run(global: &GlobalArgs) -> Result<()> {
@@ -29,27 +29,35 @@ pub(super) fn run(global: &GlobalArgs) -> Result<()> {
 }
 
 async fn serve(config: &Config, lock: &DataDirLock) -> Result<()> {
+    let mut signals = Signals::install()?;
     let parts = Parts::open(config).await?;
-    let (stop, shutdown) = Stop::new();
-    let outcome = match start_roles(config, &parts, &shutdown).await {
-        Ok(mut roles) => {
-            lock.write_run_file(&run_file(&roles)?)?;
-            print!("{}", greeting(config, &roles));
-            let outcome = until_stopped(&mut roles).await;
-            stop.request();
-            tracing::info!("stopping");
-            for role in &mut roles {
-                if let Err(error) = role.ended().await {
-                    tracing::error!("{error:#}");
-                }
-            }
-            outcome
-        }
-        Err(error) => Err(error),
-    };
+    let outcome = run_roles(config, lock, &parts, &mut signals).await;
     parts.close().await.context("the last flush")?;
     tracing::info!("stopped");
     outcome
+}
+
+/// Starts the roles, says so, and stops them when a signal or the end of one of them asks for it.
+async fn run_roles(config: &Config, lock: &DataDirLock, parts: &Parts, signals: &mut Signals) -> Result<()> {
+    let (stop, shutdown) = Stop::new();
+    let mut roles = start_roles(config, parts, &shutdown).await?;
+    let outcome = match announce(config, lock, &roles) {
+        Ok(()) => until_stopped(&mut roles, signals).await,
+        failed => failed,
+    };
+    stop.request();
+    tracing::info!("stopping");
+    for role in &mut roles {
+        if let Err(error) = role.ended().await {
+            tracing::error!("{error:#}");
+        }
+    }
+    outcome
+}
+
+fn announce(config: &Config, lock: &DataDirLock, roles: &[Handle]) -> Result<()> {
+    lock.write_run_file(&run_file(roles)?)?;
+    say(&greeting(config, roles))
 }
 
 async fn start_roles(config: &Config, parts: &Parts, shutdown: &Shutdown) -> Result<Vec<Handle>> {
@@ -88,14 +96,24 @@ async fn start_roles(config: &Config, parts: &Parts, shutdown: &Shutdown) -> Res
     Ok(roles)
 }
 
+/// What asks the process to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn install() -> Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+}
+
 /// Waits for a signal, or for a role that ends though nobody told it to.
-async fn until_stopped(roles: &mut [Handle]) -> Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
+async fn until_stopped(roles: &mut [Handle], signals: &mut Signals) -> Result<()> {
     let ends = roles.iter_mut().map(|role| Box::pin(role.ended()));
     tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        _ = signals.terminate.recv() => Ok(()),
+        _ = signals.interrupt.recv() => Ok(()),
         (ended, ..) = futures::future::select_all(ends) => ended.context("a role ended before it was told to"),
     }
 }

@@ -12,7 +12,7 @@ use crate::run_file::RunFile;
 use crate::telemetry::Snapshot;
 use crate::wiring::MEASURES_NAME;
 
-use super::load_config;
+use super::{load_config, say};
 
 /// What is known.
 #[derive(Debug, Serialize)]
@@ -62,12 +62,7 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<()> {
             Status::Running { run, data_bytes, snapshot: Box::new(snapshot) }
         }
     };
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&status)?);
-    } else {
-        print!("{}", table(&status));
-    }
-    Ok(())
+    if args.json { say(&(serde_json::to_string_pretty(&status)? + "\n")) } else { say(&table(&status)) }
 }
 
 fn ask(run: &RunFile) -> Result<Snapshot> {

@@ -10,7 +10,7 @@ use crate::logging;
 use crate::run_file::DataDirLock;
 use crate::wiring::{create_default_policies, open_index};
 
-use super::load_config;
+use super::{load_config, say};
 
 /// Brings the index up to date and ends.
 pub(super) fn run(global: &GlobalArgs) -> Result<()> {
@@ -20,9 +20,9 @@ pub(super) fn run(global: &GlobalArgs) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let index = open_index(&config, &Arc::new(SystemClock::new())).await?;
-        println!("the index is up to date");
+        say("the index is up to date\n")?;
         if config.metric.create_default_policies && create_default_policies(&index).await? {
-            println!("created the default archive policies and their rule");
+            say("created the default archive policies and their rule\n")?;
         }
         Ok(())
     })

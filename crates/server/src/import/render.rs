@@ -1,6 +1,7 @@
 //! Our TOML from upstream's options.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use toml::Value;
 
@@ -15,7 +16,7 @@ pub(super) fn render(name: &str, ini: &Ini) -> String {
     ));
     index(ini, &mut out);
     metric_api(ini, &mut out);
-    rest(ini, &mut out);
+    rest(name, ini, &mut out);
     statsd(ini, &mut out);
     no_counterpart(ini, &mut out);
     out.0
@@ -108,7 +109,7 @@ fn metric_api(ini: &Ini, out: &mut Out) {
     number(ini, out, ("DEFAULT", "graceful_shutdown_timeout"), "stop_timeout_seconds");
 }
 
-fn rest(ini: &Ini, out: &mut Out) {
+fn rest(name: &str, ini: &Ini, out: &mut Out) {
     if let Some(methods) = ini.get("archive_policy", "default_aggregation_methods") {
         out.section("metric");
         out.comment("[archive_policy] default_aggregation_methods");
@@ -117,8 +118,11 @@ fn rest(ini: &Ini, out: &mut Out) {
     }
     if let Some(file) = ini.get("oslo_policy", "policy_file") {
         out.section("policy");
-        out.comment("[oslo_policy] policy_file; a relative path starts at the working directory.");
-        out.key("file", file);
+        out.comment(
+            "[oslo_policy] policy_file, which must exist; a relative path starts where gnocchi.conf is.",
+        );
+        let directory = Path::new(name).parent().unwrap_or(Path::new(""));
+        out.key("file", directory.join(file).display().to_string());
     }
     let set = |option| ini.get("DEFAULT", option).and_then(|text| parse_bool(&text));
     let level = match (set("debug"), set("verbose")) {

@@ -7,7 +7,7 @@ use super::*;
 use crate::config::{Config, Layers};
 
 fn imported(text: &str) -> (String, Config) {
-    let toml = gnocchi("gnocchi.conf", text).unwrap();
+    let toml = gnocchi("/etc/gnocchi/gnocchi.conf", text).unwrap();
     let layers = Layers { file: Some(("x.toml".into(), toml.clone())), ..Layers::default() };
     let config = Config::load(layers).unwrap_or_else(|problems| panic!("{problems:?} in\n{toml}"));
     (toml, config)
@@ -88,7 +88,7 @@ archive_policy_name = high
 [archive_policy]
 default_aggregation_methods = mean, max
 [oslo_policy]
-policy_file = /etc/gnocchi/policy.yaml
+policy_file = policy.yaml
 [cors]
 allowed_origin = http://a,http://b
 [keystone_authtoken]
