@@ -210,6 +210,16 @@ mod tests {
     }
 
     #[test]
+    fn entries_are_small() {
+        let cache = MetricCache::new(1 << 20);
+        for n in 0..200_000 {
+            cache.enter(&metric(n, "cpu"), cache.generation());
+        }
+        let used = cache.by_id.memory_used().total() / cache.by_id.len();
+        assert!(used <= 100, "{used} bytes");
+    }
+
+    #[test]
     fn stays_bounded() {
         let cache = MetricCache::new(1000);
         for n in 0..20_000 {

@@ -4,7 +4,7 @@ use http::StatusCode;
 use nephometer_metric::ingest::BodyError;
 use nephometer_metric::operations::{OperationsError, SeriesName};
 use nephometer_metric::prometheus::RemoteWriteError;
-use nephometer_metric::{MeasureError, OperationError};
+use nephometer_metric::{MeasureError, OperationError, UnknownResource};
 use serde_json::{Value, json};
 
 use super::decode::undecodable;
@@ -22,10 +22,7 @@ impl From<MeasureError> for ApiError {
             MeasureError::Query(error) => error.into(),
             MeasureError::Operations(error) => error.into(),
             MeasureError::UnknownResources(resources) => {
-                let resources = resources.iter().map(|resource| {
-                    json!({"resource_id": resource.id, "original_resource_id": resource.original_id})
-                });
-                let detail: Vec<Value> = resources.collect();
+                let detail: Vec<_> = resources.iter().map(unknown_resource).collect();
                 Self::bad_request(json!({"cause": text, "detail": detail}))
             }
             MeasureError::MethodNotComputed { metric, method } => Self::not_found(json!({
@@ -59,6 +56,10 @@ impl From<MeasureError> for ApiError {
             | MeasureError::GroupBy => Self::bad_request(text),
         }
     }
+}
+
+fn unknown_resource(resource: &UnknownResource) -> Value {
+    json!({"resource_id": resource.id, "original_resource_id": resource.original_id})
 }
 
 fn value_error(detail: &str, reason: &str) -> ApiError {
