@@ -18,6 +18,9 @@ use values::{convert, convert_all, python_text};
 /// More parameters than this no statement takes.
 const MAX_PARAMETERS: usize = 30_000;
 
+/// At most so many searches are put together (SQLite takes 500).
+const MAX_UNION: usize = 100;
+
 const TRUE: &str = "1 = 1";
 const FALSE: &str = "1 = 0";
 
@@ -64,9 +67,34 @@ impl Scope<'_> {
         negated: bool,
         conjunction: bool,
     ) -> Result<String, IndexError> {
-        let parts: Result<Vec<_>, _> =
-            parts.iter().map(|part| self.compile(statement, part, negated)).collect();
-        Ok(balanced(&parts?, conjunction))
+        let conditions = parts.iter().map(|part| self.compile(statement, part, negated));
+        let conditions = conditions.collect::<Result<Vec<_>, _>>()?;
+        if !conjunction
+            && self.branch == Branch::Current
+            && (2..=MAX_UNION).contains(&conditions.len())
+            && parts.iter().all(|part| self.is_selective(part, negated))
+        {
+            // Databases seldom use an index for each side of an OR; apart they do.
+            let each =
+                conditions.iter().map(|condition| format!("SELECT r.pk FROM resource r WHERE {condition}"));
+            return Ok(format!("r.pk IN ({})", each.collect::<Vec<_>>().join(" UNION ALL ")));
+        }
+        Ok(balanced(&conditions, conjunction))
+    }
+
+    /// Whether few resources are expected to match, and an index leads to them.
+    fn is_selective(&self, filter: &Filter, negated: bool) -> bool {
+        let Filter::Compare(Comparison::Eq, name, value) = filter else { return false };
+        if negated || *value == FilterValue::Null {
+            return false;
+        }
+        match name.as_str() {
+            "created_by_project_id" | "creator" => true,
+            "created_by_user_id" | "type" => false,
+            _ => self.column(name).is_ok_and(|column| {
+                matches!(column.kind, Kind::Text | Kind::Id | Kind::UuidText | Kind::Number)
+            }),
+        }
     }
 
     fn column(&self, name: &str) -> Result<Column, IndexError> {

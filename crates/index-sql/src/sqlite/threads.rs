@@ -107,20 +107,25 @@ fn write_group(session: &mut SqliteSession, first: Box<dyn Job>, queue: &Receive
         return;
     }
     let started_ns = session.shared().clock.monotonic_ns();
-    let mut outcomes = Vec::new();
-    let mut next = Some(first);
-    while let Some(job) = next.take() {
+    // The first one needs no savepoint, which would cost large writes much: nothing is there before it.
+    let outcome = first.run(session);
+    if !outcome.keep || !session.in_transaction() {
+        fail_all(session, vec![outcome], &lost());
+        return;
+    }
+    let mut outcomes = vec![outcome];
+    loop {
+        let age_ns = session.shared().clock.monotonic_ns().saturating_sub(started_ns);
+        if outcomes.len() >= GROUP_WRITES || age_ns >= GROUP_NS {
+            break;
+        }
+        let Ok(job) = queue.try_recv() else { break };
         match run_in_savepoint(session, job) {
             Ok(outcome) => outcomes.push(outcome),
-            Err(lost) => {
-                // SQLite has given up the whole transaction (a full disk does that).
-                fail_all(session, outcomes, &lost);
+            Err(failure) => {
+                fail_all(session, outcomes, &failure);
                 return;
             }
-        }
-        let age_ns = session.shared().clock.monotonic_ns().saturating_sub(started_ns);
-        if outcomes.len() < GROUP_WRITES && age_ns < GROUP_NS {
-            next = queue.try_recv().ok();
         }
     }
     match session.control("COMMIT") {
@@ -143,7 +148,7 @@ fn run_in_savepoint(session: &mut SqliteSession, job: Box<dyn Job>) -> Result<Ou
         }
         ended = ended.and_then(|()| session.control("RELEASE job"));
     } else {
-        ended = Err(Failure::Unavailable("the database could not write".to_owned()));
+        ended = Err(lost());
     }
     match ended {
         Ok(()) => Ok(outcome),
@@ -154,13 +159,22 @@ fn run_in_savepoint(session: &mut SqliteSession, job: Box<dyn Job>) -> Result<Ou
     }
 }
 
+/// SQLite has given up the whole transaction (a full disk does that).
+fn lost() -> Failure {
+    Failure::Unavailable("the database could not write".to_owned())
+}
+
+/// Undoes the group. Those that failed by themselves are told their own failure.
 fn fail_all(session: &SqliteSession, outcomes: Vec<Outcome>, failure: &Failure) {
-    tracing::error!(error = %failure, writes = outcomes.len(), "writes to the index were rolled back");
+    let lost = outcomes.iter().filter(|outcome| outcome.keep).count();
+    if lost > 0 {
+        tracing::error!(error = %failure, writes = lost, "writes to the index were rolled back");
+        // Policies may have been seen in a state that never came to be.
+        session.shared().policies.clear();
+    }
     if session.in_transaction() {
         finish(session, "ROLLBACK");
     }
-    // Policies may have been seen in a state that never came to be.
-    session.shared().policies.clear();
     outcomes.into_iter().for_each(|outcome| (outcome.tell)(Some(failure.clone())));
 }
 

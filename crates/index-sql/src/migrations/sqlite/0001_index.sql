@@ -172,3 +172,37 @@ CREATE TABLE quarantine (
     reason TEXT NOT NULL,
     found_ns INTEGER NOT NULL
 ) STRICT;
+
+-- What the planner should think of: a large installation, where a type or a policy is shared by very many rows. Fixed,
+-- so that plans do not depend on when somebody last counted; in a small database any plan will do.
+-- First the number of rows, then how many of them share the first, the first two, … columns of the index.
+ANALYZE;
+DELETE FROM sqlite_stat1;
+INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
+    ('archive_policy', 'sqlite_autoindex_archive_policy_1', '10 1'),
+    ('resource_type', 'sqlite_autoindex_resource_type_1', '20 1'),
+    ('attribute', 'sqlite_autoindex_attribute_1', '100 5 1'),
+    ('creator', 'sqlite_autoindex_creator_1', '1000 1'),
+    ('creator', 'creator_by_project', '1000 5'),
+    ('label', 'sqlite_autoindex_label_1', '1000 1'),
+    ('resource', 'sqlite_autoindex_resource_1', '1000000 1'),
+    ('resource', 'resource_by_revision', '1000000 2 1 1'),
+    ('resource', 'resource_by_type', '1000000 200000 2 1 1'),
+    ('resource', 'resource_by_project', '1000000 500 1'),
+    ('resource', 'resource_by_user', '1000000 200 1'),
+    ('resource', 'resource_by_creator', '1000000 5000 1'),
+    ('resource', 'resource_by_start', '1000000 2 1'),
+    ('resource', 'resource_by_end', '1000000 20 1'),
+    ('resource', 'resource_by_original_id', '1000000 1 1'),
+    ('resource_attribute', 'resource_attribute', '6000000 6 1'),
+    ('resource_attribute', 'resource_attribute_by_text', '4000000 300000 100'),
+    ('resource_attribute', 'resource_attribute_by_number', '1000000 300000 1000'),
+    ('resource_attribute', 'resource_attribute_by_integer', '1000000 300000 1000'),
+    ('resource_history', 'resource_history_by_resource', '3000000 3'),
+    ('history_attribute', 'history_attribute', '18000000 6 1'),
+    ('metric', 'sqlite_autoindex_metric_1', '3600000 1'),
+    ('metric', 'metric_by_resource', '3600000 10 1'),
+    ('metric', 'metric_by_name', '3600000 30000 1'),
+    ('metric', 'metric_by_creator', '3600000 20000 1'),
+    ('metric', 'metric_by_policy', '3600000 900000 1');
+ANALYZE sqlite_schema;
