@@ -1,7 +1,9 @@
-//! How much a measure costs the engine, without HTTP: `cargo run --release -p nephometer-engine --example ingest -- [folder]`.
+//! How much a measure costs the engine, without HTTP:
+//! `cargo run --release -p nephometer-engine --example ingest -- <folder> [series of the cycle]`.
 //!
 //! Two loads, with real files and an fsync before each answer: bulk (100 series of 60 measures a request) and cycle
-//! (one measure each of 1,000 series a request, 100,000 series). Then reads, a flush, merges, and a start with a log.
+//! (one measure each of 1,000 series a request; 100,000 series, 30 rounds). Then reads, a flush, merges, and a start
+//! with a log.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measuring tool")]
 
 #[path = "../tests/support/catalog.rs"]
@@ -63,6 +65,12 @@ fn cpu_ns() -> u64 {
     let fields: Vec<i64> =
         stat.rsplit(')').next().unwrap().split(' ').filter_map(|f| f.parse().ok()).collect();
     (fields[10] + fields[11]).unsigned_abs() * 10_000_000
+}
+
+/// Resident memory of this process in MiB.
+fn resident_mib() -> usize {
+    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096 >> 20
 }
 
 /// A value of series `key` at a second: of the six kinds that telemetry has.
@@ -152,14 +160,20 @@ fn main() {
         .collect();
     bench.measure("bulk", 12_000_000, || write_all(&engine, &bulk));
     drop(bulk);
-    let cycle: Vec<WriteBatch> = (0..3000)
-        .map(|at| {
-            let first = 1_000_000 + at % 100 * 1000;
-            batch(first..first + 1000, now - 3600 + (at / 100) as i64 * 60, 1, 60)
-        })
-        .collect();
-    bench.measure("cycle", 3_000_000, || write_all(&engine, &cycle));
-    drop(cycle);
+    let series: u64 = std::env::args().nth(2).map_or(100_000, |count| count.parse().unwrap());
+    let rounds = 30;
+    let before = resident_mib();
+    bench.measure("cycle", series * rounds, || {
+        for round in 0..rounds {
+            let requests = series / 1000;
+            let first = |at| 1_000_000 + at * 1000;
+            let second = now - 3600 + round as i64 * 60;
+            let cycle: Vec<_> =
+                (0..requests).map(|at| batch(first(at)..first(at) + 1000, second, 1, 60)).collect();
+            write_all(&engine, &cycle);
+        }
+    });
+    println!("{before} MiB before, {} MiB after", resident_mib());
     write_all(&engine, &[batch(std::iter::once(50_000_000), now - 600_000, 10_000, 60)]);
     reads(&bench, &engine, "head");
     let status = engine.status();

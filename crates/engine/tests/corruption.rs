@@ -101,3 +101,51 @@ fn a_damaged_record_costs_only_itself() {
     assert_eq!(bench.all(1, 1, "count", 60).len(), 50);
     assert_eq!(bench.catalog.state().quarantined.len(), 1);
 }
+
+#[test]
+fn whatever_decays_nothing_wrong_is_shown() {
+    for seed in 0..40 {
+        let mut random = Random(seed);
+        let mut bench = bench();
+        let mut written = [0_u64; 4];
+        for round in 0..8 {
+            for key in 0..4 {
+                let start = DAY + round * 3000;
+                let noise = |(at, value): (i64, f64)| (at, (value * 1.7 + key as f64).sin());
+                let measures: Vec<_> = every(start, start + 2500, 1).into_iter().map(noise).collect();
+                written[key as usize] += measures.len() as u64;
+                bench.write(key, 1, &measures).unwrap();
+            }
+            if round % 3 == 1 {
+                bench.flush();
+            }
+        }
+        if seed % 2 == 0 {
+            bench.clock.advance_ns(10 * DAY * S);
+            bench.settle();
+        }
+        for _ in 0..=random.below(4) {
+            let files = [bench.disk.files("parts/"), bench.disk.files("log/")].concat();
+            let file = &files[random.below(files.len() as u64) as usize];
+            let offset = random.below(bench.disk.len(file) as u64) as usize;
+            bench.disk.flip(file, offset, random.below(8) as u8);
+        }
+        bench.crash(&mut random);
+        for key in 0..4 {
+            let mut sum = 0;
+            for (minute, count) in bench.all(key, 1, "count", 60) {
+                assert!((1.0..=60.0).contains(&count) && (DAY..2 * DAY).contains(&minute), "seed {seed}");
+                sum += count as u64;
+            }
+            assert!(sum <= written[key as usize], "seed {seed}");
+            assert!(bench.all(key, 1, "max", 60).iter().all(|(_, value)| value.abs() <= 1.0), "seed {seed}");
+            let lost = sum < written[key as usize];
+            assert!(!lost || bench.engine_status().quarantined_blocks > 0, "seed {seed}");
+        }
+        bench.write(1, 1, &[(50 * DAY * S, 1.0)]).unwrap();
+        bench.flush();
+        bench.settle();
+        bench.restart();
+        assert_eq!(bench.all(1, 1, "count", 60).last(), Some(&(50 * DAY, 1.0)), "seed {seed}");
+    }
+}
