@@ -8,7 +8,10 @@ use serde_json::{Value, json};
 
 /// An application with a policy of 1 s and 60 s buckets and a rule that gives it to every metric.
 async fn app() -> TestApp {
-    let app = TestApp::start().await.unwrap();
+    prepared(TestApp::start().await.unwrap()).await
+}
+
+async fn prepared(app: TestApp) -> TestApp {
     let policy = json!({"name": "fine", "aggregation_methods": ["mean", "count", "rate:mean"],
         "definition": [{"granularity": 1}, {"granularity": 60}]});
     app.post("/v1/archive_policy", &policy).await.expect(201);
@@ -263,4 +266,33 @@ async fn writing_is_for_creators() {
     resource(&app, "r", &["a"]).await;
     let named = app.request(Method::POST, "/v1/resource/generic/r/metric/a/measures").user("else");
     named.json(&body).send().await.expect(404);
+}
+
+/// A rule that looks at more than the creator is asked for each metric, remembered or not.
+#[tokio::test]
+async fn rules_may_look_at_names() {
+    let rules = "\"post measures\": \"role:admin or 'open':%(name)s\"";
+    let app = prepared(TestApp::builder().rules(rules).unwrap().start().await.unwrap()).await;
+    resource(&app, "75c44741-cc60-4033-804e-2d3098c7d2e9", &["open", "closed"]).await;
+    let base = "/v1/resource/generic/75c44741-cc60-4033-804e-2d3098c7d2e9";
+    let body = |names: &[&str]| {
+        let metrics: serde_json::Map<_, _> =
+            names.iter().map(|name| ((*name).to_owned(), json!([at("01", 1.0)]))).collect();
+        json!({"75c44741-cc60-4033-804e-2d3098c7d2e9": metrics})
+    };
+    let by_name = "/v1/batch/resources/metrics/measures";
+    for _ in 0..2 {
+        let as_else =
+            |path: &str, body: &Value| app.request(Method::POST, path).user("else").json(body).send();
+        as_else(by_name, &body(&["open"])).await.expect(202);
+        as_else(by_name, &body(&["open", "closed"])).await.expect(403);
+        as_else(&format!("{base}/metric/open/measures"), &json!([at("02", 1.0)])).await.expect(202);
+        as_else(&format!("{base}/metric/closed/measures"), &json!([at("02", 1.0)])).await.expect(403);
+        for (name, status) in [("open", 202), ("closed", 403)] {
+            let found = app.get(&format!("{base}/metric/{name}")).await.expect(200).json();
+            let body = json!({(found["id"].as_str().unwrap()): [at("03", 1.0)]});
+            as_else("/v1/batch/metrics/measures", &body).await.expect(status);
+        }
+        app.post(by_name, &body(&["open", "closed"])).await.expect(202);
+    }
 }

@@ -54,6 +54,12 @@ impl TestAppBuilder {
         self
     }
 
+    /// Upstream's rules with those of a policy file instead.
+    pub fn rules(self, file: &str) -> Result<Self> {
+        let (rules, _) = RuleSet::with_file(file).map_err(|errors| anyhow::anyhow!("{errors:?}"))?;
+        Ok(self.enforcer(Arc::new(rules)))
+    }
+
     /// Builds it on an empty directory.
     pub async fn start(self) -> Result<TestApp> {
         let directory = TempDir::new()?;
