@@ -157,6 +157,8 @@ fn survives_a_stop_and_a_kill(data_dir: &Path, settings: &[&str]) {
     post(&server, "2026-01-01T00:00:01", 2.0);
     server.child.kill().unwrap();
     server.child.wait().unwrap();
+    let status: Value = serde_json::from_slice(&run(data_dir, &["status", "--json"]).stdout).unwrap();
+    assert_eq!(status["state"], "stopped", "a killed server leaves a run file: {status}");
     let server = Server::start(data_dir, settings);
     let measures = server.get(&format!("{path}?granularity=1&aggregation=sum")).unwrap();
     assert_eq!(

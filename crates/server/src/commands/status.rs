@@ -1,5 +1,6 @@
 //! `status`: how the server of this configuration is, asked from it, or from what it left on disk.
 
+use std::io;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -57,10 +58,12 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<()> {
     let status = match running {
         None => Status::Stopped { data_bytes, files: Files::of(data_dir) },
         Some(run @ RunFile { admin: None, .. }) => Status::Silent { run, data_bytes },
-        Some(run) => {
-            let snapshot = ask(&run).with_context(|| format!("process {} does not answer", run.pid))?;
-            Status::Running { run, data_bytes, snapshot: Box::new(snapshot) }
-        }
+        Some(run) => match ask(&run) {
+            Ok(snapshot) => Status::Running { run, data_bytes, snapshot: Box::new(snapshot) },
+            // A server that was killed leaves its run file, and its number may be another process's by now.
+            Err(error) if is_refused(&error) => Status::Stopped { data_bytes, files: Files::of(data_dir) },
+            Err(error) => return Err(error.context(format!("process {} does not answer", run.pid))),
+        },
     };
     if args.json { say(&(serde_json::to_string_pretty(&status)? + "\n")) } else { say(&table(&status)) }
 }
@@ -69,6 +72,12 @@ fn ask(run: &RunFile) -> Result<Snapshot> {
     let admin = run.admin.context("it serves no status")?;
     let mut connection = Connection::open(&Endpoint::parse(&format!("http://{admin}"))?)?;
     Ok(serde_json::from_value(connection.request("GET", "/status", b"")?.json()?)?)
+}
+
+fn is_refused(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::ConnectionRefused)
+    })
 }
 
 fn table(status: &Status) -> String {

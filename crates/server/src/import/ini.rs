@@ -132,7 +132,9 @@ impl Ini {
     fn resolve(&self, section: &str, name: &str, depth: usize) -> String {
         let (section, option) = match name.split_once('.') {
             Some((section, option)) => (section_name(section), option),
-            None if self.raw(section, name).is_some() => (section.to_owned(), name),
+            None if self.raw(section, name).is_some() || options::default_of(section, name).is_some() => {
+                (section.to_owned(), name)
+            }
             None => ("DEFAULT".to_owned(), name),
         };
         let value = self.raw(&section, option).or_else(|| options::default_of(&section, option));
