@@ -56,6 +56,15 @@ pub(crate) fn encode(attributes: &Attributes) -> String {
     Json::Object(map).to_string()
 }
 
+/// The attributes as they come back: times in whole microseconds.
+pub(crate) fn as_stored(attributes: &Attributes) -> Attributes {
+    let stored = |value: &AttributeValue| match value {
+        AttributeValue::Datetime(time) => AttributeValue::Datetime(Timestamp::from_micros(time.micros())),
+        other => other.clone(),
+    };
+    attributes.iter().map(|(name, value)| (name.clone(), stored(value))).collect()
+}
+
 fn decode_value(value: Json) -> Option<AttributeValue> {
     match value {
         Json::String(text) => Some(AttributeValue::String(text)),

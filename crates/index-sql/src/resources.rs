@@ -1,7 +1,7 @@
 //! Resources: making, reading, deleting.
 
-use nephometer_drivers::{IndexError, NewResource};
-use nephometer_model::{Attributes, Filter, Metric, Resource, ResourceId, Revision, Timestamp};
+use nephometer_drivers::{IndexError, NewResource, ResourceMetric};
+use nephometer_model::{Attributes, Filter, Metric, MetricId, Resource, ResourceId, Revision, Timestamp};
 
 use crate::columns::Branch;
 use crate::filter::Scope;
@@ -62,7 +62,7 @@ pub(crate) async fn find(
     query_opt(session, &sql, &[id.0.into()]).await?.map(|mut row| read(&mut row, true)).transpose()
 }
 
-/// The resource with this id, seen through a type; without its metrics.
+/// The resource with this id, seen through a type, which must exist; without its metrics.
 pub(crate) async fn require(
     session: &mut dyn Session,
     type_name: &str,
@@ -72,7 +72,13 @@ pub(crate) async fn require(
     let found = find(session, id, lock).await?;
     let visible =
         found.filter(|(_, resource)| type_name == types::GENERIC || resource.type_name == type_name);
-    visible.ok_or_else(|| IndexError::NoSuchResource(id).into())
+    match visible {
+        Some(found) => Ok(found),
+        None => {
+            types::require(session, type_name, "").await?;
+            Err(IndexError::NoSuchResource(id).into())
+        }
+    }
 }
 
 /// A resource as `type_name` shows it, with its metrics.
@@ -93,7 +99,6 @@ pub(crate) async fn get(
     session: &mut dyn Session,
     (type_name, id): &(String, ResourceId),
 ) -> Result<Resource, Failure> {
-    types::require(session, type_name, "").await?;
     let (pk, resource) = require(session, type_name, *id, "").await?;
     show(session, type_name, pk, resource).await
 }
@@ -142,8 +147,34 @@ pub(crate) async fn create(session: &mut dyn Session, new: &NewResource) -> Resu
         session.execute_batch(attributes::INSERT, &batch).await?;
     }
     resource_metrics::attach(session, pk, new.creator.as_deref(), &new.metrics).await?;
-    let (pk, resource) = require(session, &new.type_name, new.id, "").await?;
-    show(session, &new.type_name, pk, resource).await
+    Ok(made(new))
+}
+
+/// The resource that was made of `new`.
+fn made(new: &NewResource) -> Resource {
+    let whole = |time: Timestamp| Timestamp::from_micros(time.micros());
+    let mut metrics: Vec<(String, MetricId)> = Vec::with_capacity(new.metrics.len());
+    for (name, metric) in &new.metrics {
+        let (ResourceMetric::Existing(id) | ResourceMetric::New { id, .. }) = metric;
+        // A metric that is moved twice has the last name.
+        metrics.retain(|(_, known)| known != id);
+        metrics.push((name.clone(), *id));
+    }
+    Resource {
+        id: new.id,
+        original_resource_id: new.original_resource_id.clone(),
+        type_name: new.type_name.clone(),
+        creator: new.creator.clone(),
+        user_id: new.user_id.clone(),
+        project_id: new.project_id.clone(),
+        started_at: whole(new.started_at),
+        ended_at: new.ended_at.map(whole),
+        revision_start: whole(new.revision_start),
+        revision_end: None,
+        revision: Revision::CURRENT,
+        attributes: attributes::as_stored(&new.attributes),
+        metrics,
+    }
 }
 
 async fn insert(session: &mut dyn Session, stored: &StoredType, new: &NewResource) -> Result<i64, Failure> {
@@ -170,7 +201,6 @@ pub(crate) async fn delete(
     session: &mut dyn Session,
     (type_name, id): &(String, ResourceId),
 ) -> Result<Vec<Metric>, Failure> {
-    types::require(session, type_name, "").await?;
     let (pk, _) = require(session, type_name, *id, "{lock}").await?;
     delete_rows(session, vec![pk]).await
 }

@@ -17,7 +17,6 @@ pub(crate) struct Update {
 
 pub(crate) async fn update(session: &mut dyn Session, update: &Update) -> Result<Resource, Failure> {
     let Update { type_name, id, change } = update;
-    types::require(session, type_name, "").await?;
     let (pk, before) = resources::require(session, type_name, *id, "{lock}").await?;
     if change.expected_revision_start.is_some_and(|start| start.micros() != before.revision_start.micros()) {
         return Err(IndexError::Changed.into());

@@ -43,10 +43,16 @@ pub async fn metrics_move_between_resources(index: &dyn Indexer) {
     new.metrics = named([("b", existing(1)), ("a", existing(2)), ("c", fresh(3))]);
     let made = index.create_resource(new).await.unwrap();
     assert_eq!(made.metrics, list([("a", 2), ("b", 1), ("c", 3)]));
+    assert_eq!(made, index.resource("server", rid(2)).await.unwrap());
     assert!(index.resource("generic", rid(1)).await.unwrap().metrics.is_empty());
     let moved = &index.metrics_by_id(&[mid(1)]).await.unwrap()[0];
     assert_eq!((moved.resource_id, moved.name.as_deref()), (Some(rid(2)), Some("b")));
     assert_eq!((moved.key, &moved.policy), (loose.key, &loose.policy));
+    let mut twice = resource(3, "generic");
+    twice.metrics = named([("x", existing(1)), ("y", existing(1)), ("z", existing(2))]);
+    let made = index.create_resource(twice).await.unwrap();
+    assert_eq!(made.metrics, list([("y", 1), ("z", 2)]));
+    assert_eq!(made, index.resource("generic", rid(3)).await.unwrap());
 }
 
 /// Replacing detaches what is not named; appending keeps it, and refuses names that are taken.
