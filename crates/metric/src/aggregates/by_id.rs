@@ -1,6 +1,6 @@
 //! Operations over metrics that are named by id.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use nephometer_model::{MetricId, parse_python_uuid};
 
@@ -40,7 +40,8 @@ impl MetricService {
         ids.sort_unstable();
         ids.dedup();
         let ids: Vec<_> = ids.into_iter().map(MetricId).collect();
-        let metrics = self.existing(&ids).await?;
+        let unknown = |ids| OperationsError::UnknownMetrics(ids).into();
+        let metrics = self.existing_metrics(&ids, unknown).await?;
         for found in &metrics {
             self.require_metric(access, "get metric", found)?;
         }
@@ -62,13 +63,17 @@ impl MetricService {
         Ok(MetricAggregates { measures, metrics })
     }
 
-    /// The metrics of all these ids, with their resources.
-    async fn existing(&self, ids: &[MetricId]) -> Result<Vec<MetricWithResource>, MetricError> {
+    /// The metrics of these ids, in order, each once, with their resources; `unknown` says what is wrong where some do
+    /// not exist.
+    pub(crate) async fn existing_metrics(
+        &self,
+        ids: &[MetricId],
+        unknown: impl FnOnce(Vec<String>) -> MeasureError,
+    ) -> Result<Vec<MetricWithResource>, MetricError> {
         let mut found = self.metrics_map(ids).await?;
-        let missing: Vec<_> =
-            ids.iter().filter(|id| !found.contains_key(id)).map(ToString::to_string).collect();
+        let missing: BTreeSet<_> = ids.iter().filter(|id| !found.contains_key(id)).collect();
         if !missing.is_empty() {
-            return Err(MeasureError::from(OperationsError::UnknownMetrics(missing)).into());
+            return Err(unknown(missing.into_iter().map(ToString::to_string).collect()).into());
         }
         let mut resource_ids: Vec<_> = found.values().filter_map(|metric| metric.resource_id).collect();
         resource_ids.sort_unstable();

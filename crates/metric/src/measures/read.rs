@@ -5,7 +5,6 @@ use nephometer_model::{AggregationMethod, Metric, MetricId, Timespan, Timestamp}
 use nephometer_series::{Grouping, Points, resample};
 
 use super::{MeasureError, MetricAddress};
-use crate::access::metric_target;
 use crate::{Access, MetricError, MetricService};
 
 /// Series that the store is asked for at once, so that what is too much is noticed early.
@@ -125,59 +124,15 @@ impl MetricService {
         ids: &[MetricId],
         query: &MeasuresQuery,
     ) -> Result<Vec<(MetricId, Vec<Series>)>, MetricError> {
-        let metrics = self.known_metrics(access, "get measures", ids).await?;
-        let plans = metrics.iter().map(|metric| query.plan(metric)).collect::<Result<Vec<_>, _>>()?;
+        let metrics = self.existing_metrics(ids, MeasureError::UnknownMetrics).await?;
+        metrics.iter().try_for_each(|found| self.require_metric(access, "get measures", found))?;
+        let plans = metrics.iter().map(|found| query.plan(&found.metric)).collect::<Result<Vec<_>, _>>()?;
         let mut points = self.read_points(&plans.concat()).await?.into_iter();
         let series = |plan: &Vec<AggregateRead>| {
             plan.iter().zip(points.by_ref()).map(|(read, points)| query.finish(read, points)).collect()
         };
         let series: Vec<Vec<Series>> = plans.iter().map(series).collect();
-        Ok(metrics.iter().map(|metric| metric.id).zip(series).collect())
-    }
-
-    /// The metrics of `ids`, in order, each once: all exist, and `rule` lets the caller act on each of them.
-    pub(crate) async fn known_metrics(
-        &self,
-        access: &Access<'_>,
-        rule: &str,
-        ids: &[MetricId],
-    ) -> Result<Vec<Metric>, MetricError> {
-        let found = self.indexer.metrics_by_id(ids).await?;
-        let mut by_id: std::collections::HashMap<_, _> =
-            found.into_iter().map(|metric| (metric.id, metric)).collect();
-        let mut missing: Vec<_> =
-            ids.iter().filter(|id| !by_id.contains_key(id)).map(ToString::to_string).collect();
-        if !missing.is_empty() {
-            missing.sort_unstable();
-            missing.dedup();
-            return Err(MeasureError::UnknownMetrics(missing).into());
-        }
-        let metrics: Vec<_> = ids.iter().filter_map(|id| by_id.remove(id)).collect();
-        self.require_each(access, rule, &metrics).await?;
-        Ok(metrics)
-    }
-
-    /// Refuses unless `rule` lets the caller act on each of these metrics, seen with their resources.
-    pub(crate) async fn require_each(
-        &self,
-        access: &Access<'_>,
-        rule: &str,
-        metrics: &[Metric],
-    ) -> Result<(), MetricError> {
-        let mut resource_ids: Vec<_> = metrics.iter().filter_map(|metric| metric.resource_id).collect();
-        resource_ids.sort_unstable();
-        resource_ids.dedup();
-        let resources = if resource_ids.is_empty() || access.judges_by_creator(rule) {
-            Vec::new()
-        } else {
-            self.indexer.resources_by_id(&resource_ids).await?
-        };
-        let by_id: std::collections::HashMap<_, _> =
-            resources.iter().map(|resource| (resource.id, resource)).collect();
-        metrics.iter().try_for_each(|metric| {
-            let resource = metric.resource_id.and_then(|id| by_id.get(&id).copied());
-            access.require(rule, &metric_target(metric, resource))
-        })
+        Ok(metrics.iter().map(|found| found.metric.id).zip(series).collect())
     }
 
     /// Measures of a metric that came too late to count, by span, oldest first.
