@@ -133,33 +133,24 @@ impl Scope<'_> {
             convert(column.kind, value, self.now).ok_or_else(invalid)?
         };
         let value = statement.param(value);
-        let leaf = |expression: &str, comparison| compare_values(expression, comparison, &value, negated);
-        Ok(match (comparison, negated) {
-            // Not equal, or nothing to compare: everything but equal.
-            (Comparison::Ne, false) => {
-                let equal = |expression: &str| format!("{expression} = {value}");
-                match &column.place {
-                    Place::Row(expression) if column.nullable => {
-                        format!("({expression} IS NULL OR {expression} <> {value})")
-                    }
-                    Place::Row(expression) => format!("{expression} <> {value}"),
-                    Place::Linked { reference, .. } if column.nullable => {
-                        let differs =
-                            self.search(&column, |expression| format!("{expression} <> {value}"), false);
-                        format!("({reference} IS NULL OR {differs})")
-                    }
-                    Place::Linked { .. } => {
-                        self.search(&column, |expression| format!("{expression} <> {value}"), false)
-                    }
-                    Place::Attribute { .. } => format!("NOT {}", self.search(&column, equal, false)),
-                }
-            }
-            _ => {
-                let equality =
-                    matches!((comparison, negated), (Comparison::Eq, false) | (Comparison::Ne, true));
-                self.search(&column, |expression| leaf(expression, comparison), equality)
-            }
-        })
+        if comparison == Comparison::Ne && !negated {
+            return Ok(self.differs(&column, &value));
+        }
+        let equality = matches!((comparison, negated), (Comparison::Eq, false) | (Comparison::Ne, true));
+        let leaf = |expression: &str| compare_values(expression, comparison, &value, negated);
+        Ok(self.search(&column, leaf, equality))
+    }
+
+    /// The condition that the row has another value than the parameter `value`, or none.
+    fn differs(&self, column: &Column, value: &str) -> String {
+        if let Place::Attribute { .. } = column.place {
+            return format!(
+                "NOT {}",
+                self.search(column, |expression| format!("{expression} = {value}"), false)
+            );
+        }
+        let other = self.search(column, |expression| format!("{expression} <> {value}"), false);
+        if column.nullable { format!("({} OR {other})", self.presence(column, false)) } else { other }
     }
 
     fn among(
