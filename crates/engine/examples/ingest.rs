@@ -70,7 +70,7 @@ fn cpu_ns() -> u64 {
 /// Resident memory of this process in MiB.
 fn resident_mib() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096 >> 20
+    statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() / 256
 }
 
 /// A value of series `key` at a second: of the six kinds that telemetry has.
@@ -138,6 +138,31 @@ fn reads(bench: &Bench, engine: &Engine, place: &str) {
     }
 }
 
+/// Both loads.
+fn write(bench: &Bench, engine: &Engine) {
+    let now = bench.clock.now().ns() / S;
+
+    let bulk: Vec<WriteBatch> = (0..2000)
+        .map(|at| batch(at % 20 * 100..at % 20 * 100 + 100, now - 400_000 + (at / 20) as i64 * 3600, 60, 60))
+        .collect();
+    bench.measure("bulk", 12_000_000, || write_all(engine, &bulk));
+    drop(bulk);
+    let series: u64 = std::env::args().nth(2).map_or(100_000, |count| count.parse().unwrap());
+    let rounds = 30;
+    let before = resident_mib();
+    bench.measure("cycle", series * rounds, || {
+        for round in 0..rounds {
+            let requests = series / 1000;
+            let first = |at| 1_000_000 + at * 1000;
+            let second = now - 3600 + round as i64 * 60;
+            let cycle: Vec<_> =
+                (0..requests).map(|at| batch(first(at)..first(at) + 1000, second, 1, 60)).collect();
+            write_all(engine, &cycle);
+        }
+    });
+    println!("{before} MiB before, {} MiB after", resident_mib());
+}
+
 fn main() {
     let root =
         std::env::args().nth(1).map_or_else(std::env::temp_dir, PathBuf::from).join("nephometer-ingest");
@@ -152,29 +177,12 @@ fn main() {
     };
     let clock = Arc::new(SystemClock::new());
     let bench = Bench { clock, catalog: Arc::default(), root, policies: vec![Arc::new(policy)] };
-    let now = bench.clock.now().ns() / S;
     let engine = bench.open();
-
-    let bulk: Vec<WriteBatch> = (0..2000)
-        .map(|at| batch(at % 20 * 100..at % 20 * 100 + 100, now - 400_000 + (at / 20) as i64 * 3600, 60, 60))
-        .collect();
-    bench.measure("bulk", 12_000_000, || write_all(&engine, &bulk));
-    drop(bulk);
-    let series: u64 = std::env::args().nth(2).map_or(100_000, |count| count.parse().unwrap());
-    let rounds = 30;
-    let before = resident_mib();
-    bench.measure("cycle", series * rounds, || {
-        for round in 0..rounds {
-            let requests = series / 1000;
-            let first = |at| 1_000_000 + at * 1000;
-            let second = now - 3600 + round as i64 * 60;
-            let cycle: Vec<_> =
-                (0..requests).map(|at| batch(first(at)..first(at) + 1000, second, 1, 60)).collect();
-            write_all(&engine, &cycle);
-        }
-    });
-    println!("{before} MiB before, {} MiB after", resident_mib());
-    write_all(&engine, &[batch(std::iter::once(50_000_000), now - 600_000, 10_000, 60)]);
+    write(&bench, &engine);
+    write_all(
+        &engine,
+        &[batch(std::iter::once(50_000_000), bench.clock.now().ns() / S - 600_000, 10_000, 60)],
+    );
     reads(&bench, &engine, "head");
     let status = engine.status();
     println!("{status:?}");
