@@ -1,48 +1,63 @@
-//! The load generator: writes and reads over HTTP with the values of a real cloud, against a server given by URL or one
-//! that it starts itself in a temporary directory.
+//! The load generator: writes and reads over HTTP with the values of a real cloud, against servers given by URL or ones
+//! that it starts itself in temporary directories, side by side.
 //!
 //! The generator shares the machine with the server it measures, so it costs little: one thread and one kept-alive
-//! connection a worker, bodies written without a tree. Everything follows from the seed but the timing.
+//! connection a worker, bodies made before the time is taken. Everything follows from the seed but ids and timing.
+//! `PERFORMANCE.md` says what the workloads are and what they found.
 
+mod args;
+mod index;
+mod latency;
 mod load;
+mod paced;
+mod reads;
 mod report;
+mod runner;
 mod setup;
+mod steady;
+mod tally;
 mod target;
+mod usage;
+mod user;
 mod values;
 mod workload;
 
 use anyhow::{Context, Result, bail};
 
-use crate::cli::BenchArgs;
+pub(crate) use args::BenchArgs;
 use report::Report;
-use target::Target;
+use target::{StartSettings, Target};
 use workload::Workload;
 
 /// Runs the workloads that `args` name and prints the report.
 ///
-/// `settings` are `section.key=value` arguments for a server that is started here.
+/// `settings` are `section.key=value` arguments for a server of ours that is started here.
 pub(crate) fn run(args: &BenchArgs, settings: &[String]) -> Result<()> {
-    let workloads = chosen(&args.workloads)?;
-    let mut target = Target::open(args, settings)?;
+    let how = StartSettings { parent: &args.dir, settings };
     let mut report = Report::new(args);
-    for workload in workloads {
-        let outcome = workload.run(args, &target).with_context(|| format!("workload {}", workload.name()))?;
-        if !args.json {
-            eprintln!("{}: done in {:.1} s", workload.name(), outcome.seconds);
+    for workload in chosen(&args.workloads)? {
+        for server in args.servers() {
+            if !workload.suits(server.kind) {
+                continue;
+            }
+            let mut target = Target::open(&server, how)?;
+            let outcomes = workload
+                .run(args, &mut target)
+                .with_context(|| format!("workload {} on {}", workload.name(), server.kind.name()))?;
+            eprintln!("{} on {}: done", workload.name(), server.kind.name());
+            report.add(outcomes);
         }
-        report.add(outcome);
     }
-    report.finish(target.settle()?);
     print!("{}", if args.json { report.json()? } else { report.table() });
-    if report.failures() > 0 {
-        bail!("{} requests failed or did not read back what was written", report.failures());
+    if report.problems() > 0 {
+        bail!("{} requests failed or did not read back what was written", report.problems());
     }
     Ok(())
 }
 
 fn chosen(names: &[String]) -> Result<Vec<Workload>> {
     if names.is_empty() {
-        return Ok(Workload::ALL.to_vec());
+        return Ok(Workload::USUAL.to_vec());
     }
     let find = |name: &String| {
         let known = || Workload::ALL.map(Workload::name).join(", ");

@@ -1,122 +1,205 @@
-//! The load: groups of metrics whose measures are written batch by batch, and the timing of requests.
+//! The load: groups of series that are written together, and the bodies of their requests.
 
-use anyhow::{Result, bail};
+use nephometer_model::Timestamp;
 use nephometer_model::time::NS_PER_SECOND;
-use nephometer_model::{Clock, SystemClock, Timestamp};
-
-use crate::client::{Answer, Connection};
 
 use super::values::{Random, Walk, write_integer};
 
 /// All series begin here: 2024-01-01T00:00:00Z, in seconds.
-const START_SECONDS: i64 = 1_704_067_200;
+pub(super) const START_SECONDS: i64 = 1_704_067_200;
 
-/// How a batch names its metrics.
+/// How requests name their series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum BatchForm {
+pub(super) enum Form {
     /// `{"<metric id>": [measures]}`.
     ByMetricId,
-    /// `{"<resource id>": {"<name>": [measures]}}`, metrics made on the way.
+    /// As Ceilometer's publisher does: `{"<resource id>": {"<name>": {"archive_policy_name": …, "unit": …,
+    /// "measures": [measures]}}}`, metrics made on the way.
     ByResourceAndName,
+    /// VictoriaMetrics' JSON lines: a line a series, values and times as columns.
+    ImportLines,
 }
 
-impl BatchForm {
-    /// Where such batches are posted.
+impl Form {
+    /// Where such bodies are posted.
     pub(super) fn path(self) -> &'static str {
         match self {
             Self::ByMetricId => "/v1/batch/metrics/measures",
             Self::ByResourceAndName => "/v1/batch/resources/metrics/measures?create_metrics=true",
+            Self::ImportLines => "/api/v1/import",
+        }
+    }
+
+    /// What stands around the series of a body.
+    fn frame(self) -> (&'static [u8], &'static [u8]) {
+        match self {
+            Self::ByMetricId => (b"{", b"}"),
+            Self::ByResourceAndName => (b"{", b"}}"),
+            Self::ImportLines => (b"", b""),
+        }
+    }
+
+    /// What stands after the measures of a series.
+    fn close(self) -> &'static [u8] {
+        match self {
+            Self::ByMetricId => b"",
+            Self::ByResourceAndName => b"}",
+            Self::ImportLines => b"}\n",
+        }
+    }
+
+    /// What stands before the measures of a series; `previous` is the resource of the series before it in the body.
+    fn open(self, name: &SeriesName, previous: Option<&str>, policy: &str) -> String {
+        let SeriesName { resource, name, id } = name;
+        let comma = if previous.is_some() { ", " } else { "" };
+        match self {
+            Self::ByMetricId => format!("{comma}\"{id}\": "),
+            Self::ByResourceAndName => {
+                let entry = format!(
+                    "\"{name}\": {{\"archive_policy_name\": \"{policy}\", \"unit\": \"B\", \"measures\": "
+                );
+                match previous {
+                    Some(previous) if previous == resource => format!(", {entry}"),
+                    Some(_) => format!("}}, \"{resource}\": {{{entry}"),
+                    None => format!("\"{resource}\": {{{entry}"),
+                }
+            }
+            Self::ImportLines => {
+                format!("{{\"metric\":{{\"__name__\":\"{name}\",\"resource\":\"{resource}\"}},")
+            }
         }
     }
 }
 
-/// The metrics of one resource, written together.
-pub(super) struct Group {
+/// What a series is called.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct SeriesName {
     pub(super) resource: String,
-    /// Names and, where they were made beforehand, ids.
-    pub(super) names: Vec<String>,
-    pub(super) ids: Vec<String>,
-    walks: Vec<Walk>,
+    pub(super) name: String,
+    /// Id of its metric, where that is known before the load.
+    pub(super) id: String,
+}
+
+struct Series {
+    open: Box<[u8]>,
+    walk: Walk,
+}
+
+/// Series that are written by one request.
+pub(super) struct Group {
+    form: Form,
+    step_seconds: u32,
+    series: Vec<Series>,
     random: Random,
     next_seconds: i64,
-    /// Measures of each metric that have been acknowledged.
+    /// Its last series, which is read back.
+    pub(super) last: SeriesName,
+    /// Measures of each series that have been acknowledged.
     pub(super) acknowledged: u64,
 }
 
 impl Group {
-    /// Group `index` of the run.
-    pub(super) fn new(index: u64, resource: String, names: Vec<String>, ids: Vec<String>, seed: u64) -> Self {
-        let mut random = Random::new(seed ^ (index + 1).wrapping_mul(0x2545_f491_4f6c_dd1d));
-        let first = index * names.len() as u64;
-        let walks = (0..names.len() as u64).map(|i| Walk::start(first + i, &mut random)).collect();
-        Self { resource, names, ids, walks, random, next_seconds: START_SECONDS, acknowledged: 0 }
-    }
-
-    /// Writes the next `measures` of each metric, `step_seconds` apart, as the body of a request.
-    pub(super) fn write_batch(
-        &mut self,
-        form: BatchForm,
-        measures: u32,
+    /// Group `index` of a run; its times are `index` seconds after those of group 0, within the step.
+    pub(super) fn new(
+        index: usize,
+        names: &[SeriesName],
+        (form, policy): (Form, &str),
         step_seconds: u32,
-        out: &mut Vec<u8>,
-    ) {
-        out.clear();
-        out.push(b'{');
-        let keys = match form {
-            BatchForm::ByMetricId => &self.ids,
-            BatchForm::ByResourceAndName => {
-                write_key(out, &self.resource);
-                out.push(b'{');
-                &self.names
-            }
-        };
-        for (position, (key, walk)) in keys.iter().zip(&mut self.walks).enumerate() {
-            if position > 0 {
-                out.extend_from_slice(b", ");
-            }
-            write_key(out, key);
-            let mut clock = Face::at(self.next_seconds);
-            write_measures(out, walk, &mut self.random, &mut clock, measures, step_seconds);
+        seed: u64,
+    ) -> Self {
+        let mut random = Random::new(seed ^ (index as u64 + 1).wrapping_mul(0x2545_f491_4f6c_dd1d));
+        let mut series = Vec::with_capacity(names.len());
+        let mut previous = None;
+        for (at, name) in names.iter().enumerate() {
+            let open = form.open(name, previous, policy).into_bytes().into_boxed_slice();
+            let walk = Walk::start((index * names.len() + at) as u64, &mut random);
+            series.push(Series { open, walk });
+            previous = Some(name.resource.as_str());
         }
-        out.extend_from_slice(if form == BatchForm::ByMetricId { b"}" } else { b"}}" });
-        self.next_seconds += i64::from(measures) * i64::from(step_seconds);
+        let offset = (index as u64 % u64::from(step_seconds)).cast_signed();
+        let last = names.last().cloned().unwrap_or_default();
+        let next_seconds = START_SECONDS + offset;
+        Self { form, step_seconds, series, random, next_seconds, last, acknowledged: 0 }
     }
 
-    /// Writes the next `measures` of the first metric as the body of `POST /v1/metric/{id}/measures`.
-    pub(super) fn write_list(&mut self, measures: u32, step_seconds: u32, out: &mut Vec<u8>) {
-        out.clear();
-        let mut clock = Face::at(self.next_seconds);
-        write_measures(out, &mut self.walks[0], &mut self.random, &mut clock, measures, step_seconds);
-        self.next_seconds += i64::from(measures) * i64::from(step_seconds);
+    /// How its bodies name their series.
+    pub(super) fn form(&self) -> Form {
+        self.form
+    }
+
+    /// Ids of its metrics, where the load is by id.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
+        self.series.iter().filter_map(|series| str::from_utf8(&series.open).ok()?.split('"').nth(1))
+    }
+
+    /// When its next measure will be, in seconds.
+    pub(super) fn next_seconds(&self) -> i64 {
+        self.next_seconds
+    }
+
+    /// How many series it has.
+    pub(super) fn len(&self) -> usize {
+        self.series.len()
+    }
+
+    /// Appends the next `measures` of each series as the body of a request.
+    pub(super) fn write_body(&mut self, measures: u32, out: &mut Vec<u8>) {
+        let (begin, end) = self.form.frame();
+        out.extend_from_slice(begin);
+        for series in &mut self.series {
+            out.extend_from_slice(&series.open);
+            let run = Run { first: self.next_seconds, step: self.step_seconds, measures };
+            match self.form {
+                Form::ImportLines => write_columns(out, &mut series.walk, &mut self.random, &run),
+                _ => write_measures(out, &mut series.walk, &mut self.random, &run),
+            }
+            out.extend_from_slice(self.form.close());
+        }
+        out.extend_from_slice(end);
+        self.next_seconds += i64::from(measures) * i64::from(self.step_seconds);
     }
 }
 
-fn write_key(out: &mut Vec<u8>, key: &str) {
-    out.push(b'"');
-    out.extend_from_slice(key.as_bytes());
-    out.extend_from_slice(b"\": ");
-}
-
-fn write_measures(
-    out: &mut Vec<u8>,
-    walk: &mut Walk,
-    random: &mut Random,
-    clock: &mut Face,
+/// Times of some measures: the first in seconds, the step, how many.
+struct Run {
+    first: i64,
+    step: u32,
     measures: u32,
-    step_seconds: u32,
-) {
+}
+
+fn write_measures(out: &mut Vec<u8>, walk: &mut Walk, random: &mut Random, run: &Run) {
+    let mut clock = Face::at(run.first);
     out.push(b'[');
-    for position in 0..measures {
+    for position in 0..run.measures {
         if position > 0 {
             out.extend_from_slice(b", ");
         }
-        walk.step(step_seconds, random);
+        walk.step(run.step, random);
         out.extend_from_slice(b"{\"timestamp\": \"");
         clock.write(out);
         out.extend_from_slice(b"\", \"value\": ");
         walk.write(out);
         out.push(b'}');
-        clock.advance(step_seconds);
+        clock.advance(run.step);
+    }
+    out.push(b']');
+}
+
+fn write_columns(out: &mut Vec<u8>, walk: &mut Walk, random: &mut Random, run: &Run) {
+    out.extend_from_slice(b"\"values\":[");
+    for position in 0..run.measures {
+        if position > 0 {
+            out.push(b',');
+        }
+        walk.step(run.step, random);
+        walk.write(out);
+    }
+    out.extend_from_slice(b"],\"timestamps\":[");
+    for position in 0..run.measures {
+        if position > 0 {
+            out.push(b',');
+        }
+        write_integer(out, (run.first + i64::from(position) * i64::from(run.step)) * 1000);
     }
     out.push(b']');
 }
@@ -140,8 +223,7 @@ impl Face {
         let day = self.seconds.div_euclid(86_400);
         if day != self.day {
             self.day = day;
-            self.date = Timestamp::from_ns(day * 86_400 * NS_PER_SECOND).isoformat();
-            self.date.truncate("2024-01-01T".len());
+            self.date = date_of(day);
         }
     }
 
@@ -158,77 +240,91 @@ impl Face {
     }
 }
 
-/// What a worker saw.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    pub(super) latencies_ns: Vec<u64>,
-    pub(super) refused: u64,
-    pub(super) failed: u64,
-    pub(super) items: u64,
-    pub(super) bytes_sent: u64,
-    pub(super) bytes_received: u64,
+/// `2024-01-01T` of a day since 1970.
+fn date_of(day: i64) -> String {
+    let mut date = Timestamp::from_ns(day * 86_400 * NS_PER_SECOND).isoformat();
+    date.truncate("2024-01-01T".len());
+    date
 }
 
-impl Tally {
-    /// Adds another worker's.
-    pub(super) fn merge(&mut self, other: Self) {
-        self.latencies_ns.extend(other.latencies_ns);
-        self.refused += other.refused;
-        self.failed += other.failed;
-        self.items += other.items;
-        self.bytes_sent += other.bytes_sent;
-        self.bytes_received += other.bytes_received;
+/// Seconds since 1970 as ISO text without a zone.
+pub(super) fn iso(seconds: i64) -> String {
+    let mut text = Vec::new();
+    Face::at(seconds).write(&mut text);
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// Bodies that were made before the time is taken, so that making them costs the server nothing.
+#[derive(Default)]
+pub(super) struct Bodies {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Bodies {
+    /// The next `rounds` bodies of each group, round by round.
+    pub(super) fn of(groups: &mut [Group], rounds: usize, measures: u32) -> Self {
+        let mut bodies = Self::default();
+        for _ in 0..rounds {
+            for group in &mut *groups {
+                group.write_body(measures, &mut bodies.bytes);
+                bodies.ends.push(bodies.bytes.len());
+            }
+        }
+        bodies
     }
 
-    /// Sends a request and measures it; a 503 is tried again when the server says so.
-    pub(super) fn timed(
-        &mut self,
-        clock: &SystemClock,
-        connection: &mut Connection,
-        (method, path): (&str, &str),
-        body: &[u8],
-    ) -> Result<Answer> {
-        const MAX_REFUSALS: u32 = 60;
-        for _ in 0..MAX_REFUSALS {
-            let begin = clock.monotonic_ns();
-            let answer = connection.request(method, path, body)?;
-            if answer.status == 503 {
-                self.refused += 1;
-                std::thread::sleep(std::time::Duration::from_secs(answer.retry_after_seconds.unwrap_or(1)));
-                continue;
-            }
-            self.latencies_ns.push(clock.monotonic_ns() - begin);
-            self.bytes_sent += body.len() as u64;
-            self.bytes_received += answer.body.len() as u64;
-            if !(200..300).contains(&answer.status) {
-                self.failed += 1;
-                tracing::warn!(status = answer.status, body = %String::from_utf8_lossy(&answer.body), "refused");
-            }
-            return Ok(answer);
-        }
-        bail!("{method} {path}: 503, {MAX_REFUSALS} times in a row")
+    /// One after the other.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let begins = std::iter::once(0).chain(self.ends.iter().copied());
+        begins.zip(&self.ends).map(|(begin, end)| &self.bytes[begin..*end])
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
+
+    fn names() -> Vec<SeriesName> {
+        let name = |resource: &str, name: &str, id: &str| SeriesName {
+            resource: resource.to_owned(),
+            name: name.to_owned(),
+            id: id.to_owned(),
+        };
+        vec![name("r", "a", "i"), name("r", "b", "j"), name("s", "a", "k")]
+    }
+
+    fn bodies(form: Form, step_seconds: u32, measures: u32) -> Vec<String> {
+        let mut groups = [Group::new(0, &names(), (form, "p"), step_seconds, 1)];
+        let bodies = Bodies::of(&mut groups, 2, measures);
+        bodies.iter().map(|body| String::from_utf8(body.to_vec()).unwrap()).collect()
+    }
 
     #[test]
     fn bodies_are_json_and_times_go_on() {
-        let names = vec!["a".to_owned(), "b".to_owned()];
-        let mut group = Group::new(0, "r".to_owned(), names, vec!["i".to_owned(), "j".to_owned()], 1);
-        let mut body = Vec::new();
-        group.write_batch(BatchForm::ByMetricId, 2, 43_200, &mut body);
-        let first: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        let by_id = bodies(Form::ByMetricId, 43_200, 2);
+        let first: Value = serde_json::from_str(&by_id[0]).unwrap();
         assert_eq!(first["i"][0]["timestamp"], "2024-01-01T00:00:00");
-        assert_eq!(first["j"][1]["timestamp"], "2024-01-01T12:00:00");
-        group.write_batch(BatchForm::ByResourceAndName, 3, 60, &mut body);
-        let second: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(second["r"]["b"][2]["timestamp"], "2024-01-02T00:02:00");
-        assert_eq!(second["r"]["a"].as_array().unwrap().len(), 3);
-        group.write_list(1, 1, &mut body);
-        let list: serde_json::Value = serde_json::from_slice(&body).unwrap();
-        assert_eq!(list[0]["timestamp"], "2024-01-02T00:03:00");
+        assert_eq!(first["k"][1]["timestamp"], "2024-01-01T12:00:00");
+        let by_name = bodies(Form::ByResourceAndName, 60, 3);
+        let second: Value = serde_json::from_str(&by_name[1]).unwrap();
+        assert_eq!(second["r"]["b"]["measures"][2]["timestamp"], "2024-01-01T00:05:00");
+        assert_eq!(second["s"]["a"]["measures"].as_array().unwrap().len(), 3);
+        assert_eq!(second["s"]["a"]["archive_policy_name"], "p");
+    }
+
+    #[test]
+    fn lines_hold_the_same_values() {
+        let by_id: Value = serde_json::from_str(&bodies(Form::ByMetricId, 60, 4)[1]).unwrap();
+        let lines = &bodies(Form::ImportLines, 60, 4)[1];
+        let line: Value = serde_json::from_str(lines.lines().nth(1).unwrap()).unwrap();
+        assert_eq!(line["metric"]["__name__"], "b");
+        assert_eq!(line["timestamps"][3], (START_SECONDS + 7 * 60) * 1000);
+        for at in 0..4 {
+            assert_eq!(line["values"][at], by_id["j"][at]["value"]);
+        }
+        assert_eq!(iso(START_SECONDS + 3661), "2024-01-01T01:01:01");
     }
 }

@@ -5,84 +5,121 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde::Serialize;
 
-use crate::cli::BenchArgs;
-
-use super::load::Tally;
+use super::args::{BenchArgs, Kind};
+use super::tally::{Latency, Tally};
 use super::target::Settled;
+use super::usage::Usage;
 
-/// What one workload found.
+/// What one measurement found.
 #[derive(Debug, Serialize)]
 pub(super) struct Outcome {
-    workload: &'static str,
-    /// What is counted: `measures` or `points`.
+    pub(super) name: String,
+    server: &'static str,
+    /// What is counted: `measures`, `points` or `resources`.
     unit: &'static str,
     pub(super) seconds: f64,
     requests: u64,
-    items: u64,
-    items_per_second: f64,
+    pub(super) items: u64,
+    pub(super) items_per_second: f64,
+    /// From the first request until all measures could be read.
+    readable_per_second: Option<f64>,
     /// Requests answered 503 and sent again.
     refused: u64,
     failed: u64,
     /// Series that do not hold exactly what was acknowledged.
     pub(super) unverified: u64,
     server_cpu_us_per_item: Option<f64>,
+    /// With all flushing and merging until the server had settled.
+    settled_cpu_us_per_item: Option<f64>,
     client_cpu_us_per_item: Option<f64>,
     bytes_sent: u64,
     bytes_received: u64,
     latency_ms: Latency,
-}
-
-#[derive(Debug, Default, Serialize)]
-struct Latency {
-    p50: f64,
-    p90: f64,
-    p99: f64,
-    max: f64,
+    /// How late the latest request of an open loop was sent.
+    latest_ms: Option<f64>,
+    /// What the data directory had grown by after the server had settled.
+    pub(super) disk_bytes_per_measure: Option<f64>,
+    /// Bytes written to disk over bytes that the data directory had grown by.
+    pub(super) write_amplification: Option<f64>,
+    resident_bytes: Option<u64>,
+    peak_resident_bytes: Option<u64>,
+    /// After it had settled, where it was started again.
+    restarted_resident_bytes: Option<u64>,
+    /// From its start with this data to its first answer.
+    start_seconds: Option<f64>,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures for reports")]
 impl Outcome {
-    /// Sums up `tally` over a run of `nanoseconds`; CPU seconds of server and client where they are known.
-    pub(super) fn new(
-        workload: &'static str,
-        unit: &'static str,
-        mut tally: Tally,
-        nanoseconds: u64,
-        (server_cpu, client_cpu): (Option<f64>, Option<f64>),
-    ) -> Self {
-        let seconds = nanoseconds as f64 / 1e9;
-        let per_item = |cpu_seconds: Option<f64>| {
-            (tally.items > 0).then_some(())?;
-            Some(cpu_seconds? * 1e6 / tally.items as f64)
-        };
-        let (server_cpu_us_per_item, client_cpu_us_per_item) = (per_item(server_cpu), per_item(client_cpu));
-        tally.latencies_ns.sort_unstable();
+    /// Sums up `tally` over a run of `seconds`.
+    pub(super) fn new(name: &str, server: Kind, unit: &'static str, tally: Tally, seconds: f64) -> Self {
         Self {
-            workload,
+            name: name.to_owned(),
+            server: server.name(),
             unit,
             seconds,
             requests: tally.latencies_ns.len() as u64,
             items: tally.items,
             items_per_second: tally.items as f64 / seconds,
+            readable_per_second: None,
             refused: tally.refused,
             failed: tally.failed,
             unverified: 0,
-            server_cpu_us_per_item,
-            client_cpu_us_per_item,
+            server_cpu_us_per_item: None,
+            settled_cpu_us_per_item: None,
+            client_cpu_us_per_item: None,
             bytes_sent: tally.bytes_sent,
             bytes_received: tally.bytes_received,
-            latency_ms: Latency::of(&tally.latencies_ns),
+            latest_ms: (tally.latest_ns > 0).then_some(tally.latest_ns as f64 / 1e6),
+            latency_ms: Latency::of(tally.latencies_ns),
+            disk_bytes_per_measure: None,
+            write_amplification: None,
+            resident_bytes: None,
+            peak_resident_bytes: None,
+            restarted_resident_bytes: None,
+            start_seconds: None,
         }
     }
-}
 
-impl Latency {
-    /// Percentiles of sorted nanoseconds, nearest rank.
-    #[expect(clippy::cast_precision_loss, reason = "figures for reports")]
-    fn of(sorted_ns: &[u64]) -> Self {
-        let Some(last) = sorted_ns.len().checked_sub(1) else { return Self::default() };
-        let at = |per_cent: usize| sorted_ns[last * per_cent / 100] as f64 / 1e6;
-        Self { p50: at(50), p90: at(90), p99: at(99), max: at(100) }
+    /// Sets CPU seconds of server and client.
+    pub(super) fn set_cpu(&mut self, server: Option<f64>, client: Option<f64>) {
+        self.set_server_cpu(server);
+        self.client_cpu_us_per_item = self.per_item_us(client);
+    }
+
+    /// Sets CPU seconds of the server.
+    pub(super) fn set_server_cpu(&mut self, seconds: Option<f64>) {
+        self.server_cpu_us_per_item = self.per_item_us(seconds);
+    }
+
+    fn per_item_us(&self, seconds: Option<f64>) -> Option<f64> {
+        seconds.filter(|_| self.items > 0).map(|seconds| seconds * 1e6 / self.items as f64)
+    }
+
+    /// Sets the seconds from the first request until all could be read.
+    pub(super) fn set_readable(&mut self, seconds: f64) {
+        self.readable_per_second = Some(self.items as f64 / seconds);
+    }
+
+    /// Sets what the server holds in memory.
+    pub(super) fn set_memory(&mut self, usage: Option<Usage>) {
+        self.resident_bytes = usage.map(|usage| usage.resident_bytes);
+        self.peak_resident_bytes = usage.map(|usage| usage.peak_resident_bytes);
+    }
+
+    /// Sets what came out when the server had settled, having `grown` by so many bytes for `measures`.
+    pub(super) fn set_settled(&mut self, settled: &Settled, grown: Option<u64>, measures: u64) {
+        let more = self.per_item_us(settled.cpu_seconds);
+        self.settled_cpu_us_per_item = self.server_cpu_us_per_item.zip(more).map(|(load, more)| load + more);
+        self.disk_bytes_per_measure =
+            grown.filter(|_| measures > 0).map(|grown| grown as f64 / measures as f64);
+        self.start_seconds = settled.start_seconds;
+        let restarted = settled.usage.filter(|_| settled.start_seconds.is_some());
+        self.restarted_resident_bytes = restarted.map(|usage| usage.resident_bytes);
+    }
+
+    fn problems(&self) -> u64 {
+        self.failed + self.unverified
     }
 }
 
@@ -92,15 +129,7 @@ pub(super) struct Report {
     version: &'static str,
     seed: u64,
     workers: usize,
-    metrics: usize,
-    batch_metrics: usize,
-    measures_per_metric: u32,
-    workloads: Vec<Outcome>,
-    server_resident_bytes: Option<u64>,
-    server_peak_resident_bytes: Option<u64>,
-    data_bytes: Option<u64>,
-    /// Data bytes over all measures that were acknowledged.
-    data_bytes_per_measure: Option<f64>,
+    outcomes: Vec<Outcome>,
 }
 
 impl Report {
@@ -109,36 +138,17 @@ impl Report {
             version: env!("CARGO_PKG_VERSION"),
             seed: args.seed,
             workers: args.workers,
-            metrics: args.metrics,
-            batch_metrics: args.batch_metrics,
-            measures_per_metric: args.measures,
-            workloads: Vec::new(),
-            server_resident_bytes: None,
-            server_peak_resident_bytes: None,
-            data_bytes: None,
-            data_bytes_per_measure: None,
+            outcomes: Vec::new(),
         }
     }
 
-    pub(super) fn add(&mut self, outcome: Outcome) {
-        self.workloads.push(outcome);
-    }
-
-    /// Adds what the server holds in the end.
-    #[expect(clippy::cast_precision_loss, reason = "figures for reports")]
-    pub(super) fn finish(&mut self, settled: Settled) {
-        self.server_resident_bytes = settled.process.map(|process| process.resident_bytes);
-        self.server_peak_resident_bytes = settled.process.map(|process| process.peak_resident_bytes);
-        self.data_bytes = settled.data_bytes;
-        let written: u64 =
-            self.workloads.iter().filter(|o| o.unit == "measures").map(|outcome| outcome.items).sum();
-        self.data_bytes_per_measure =
-            settled.data_bytes.filter(|_| written > 0).map(|bytes| bytes as f64 / written as f64);
+    pub(super) fn add(&mut self, outcomes: Vec<Outcome>) {
+        self.outcomes.extend(outcomes);
     }
 
     /// Requests that failed, and series that did not read back.
-    pub(super) fn failures(&self) -> u64 {
-        self.workloads.iter().map(|outcome| outcome.failed + outcome.unverified).sum()
+    pub(super) fn problems(&self) -> u64 {
+        self.outcomes.iter().map(Outcome::problems).sum()
     }
 
     pub(super) fn json(&self) -> Result<String> {
@@ -147,69 +157,123 @@ impl Report {
 
     pub(super) fn table(&self) -> String {
         let mut text = format!(
-            "{:<13}{:>9}{:>13}{:>12}{:>12}{:>9}{:>9}{:>9}{:>9}{:>9}{:>8}\n",
+            "{:<22}{:<11}{:>10}{:>11}{:>11}{:>9}{:>9}{:>9}{:>8}{:>9}{:>9}{:>9}{:>8}{:>7}\n",
             "workload",
-            "requests",
+            "server",
             "items",
             "items/s",
-            "server µs",
-            "client µs",
+            "readable/s",
+            "cpu µs",
+            "settled",
+            "client",
+            "B/item",
             "p50 ms",
-            "p90 ms",
             "p99 ms",
             "max ms",
+            "RSS MiB",
             "failed"
         );
-        let or_dash = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.3}"));
-        for o in &self.workloads {
-            let Latency { p50, p90, p99, max } = o.latency_ms;
-            let _ = writeln!(
-                text,
-                "{:<13}{:>9}{:>13}{:>12.0}{:>12}{:>9}{p50:>9.2}{p90:>9.2}{p99:>9.2}{max:>9.2}{:>8}",
-                o.workload,
-                o.requests,
-                o.items,
-                o.items_per_second,
-                or_dash(o.server_cpu_us_per_item),
-                or_dash(o.client_cpu_us_per_item),
-                o.failed + o.unverified,
-            );
+        for outcome in &self.outcomes {
+            write_row(&mut text, outcome);
         }
+        self.write_ratios(&mut text);
         let _ = writeln!(
             text,
-            "items are measures (writes, acknowledged and synced) or points (reads); µs are CPU time an item; \
-             seed {}, {} workers, {} metrics, {} metrics × {} measures a request",
-            self.seed, self.workers, self.metrics, self.batch_metrics, self.measures_per_metric
-        );
-        let megabytes = |bytes: Option<u64>| bytes.map_or("-".to_owned(), |bytes| format!("{}", bytes >> 20));
-        let _ = writeln!(
-            text,
-            "server: {} MiB resident, {} MiB at most; data directory {} MiB, {} bytes a measure",
-            megabytes(self.server_resident_bytes),
-            megabytes(self.server_peak_resident_bytes),
-            megabytes(self.data_bytes),
-            or_dash(self.data_bytes_per_measure),
+            "Items are measures (writes, acknowledged), points or resources (reads). cpu: the server's processes until \
+             all could be\nread, an item; settled: with all flushing and merging after it; B/item: on disk after \
+             that, without the index.\nSeed {}, {} workers.",
+            self.seed, self.workers
         );
         text
     }
+
+    /// How each server does against the first one that was measured in the same way.
+    fn write_ratios(&self, text: &mut String) {
+        for (at, outcome) in self.outcomes.iter().enumerate() {
+            let base = outcome.name.replace("-names", "");
+            let peers =
+                self.outcomes.iter().filter(|peer| peer.server != outcome.server && peer.name == base);
+            for peer in peers.filter(|_| outcome.server == self.outcomes[0].server) {
+                let ratio = |own: Option<f64>, other: Option<f64>| {
+                    or_dash(own.zip(other).filter(|(_, other)| *other > 0.0).map(|(own, other)| own / other))
+                };
+                let _ = writeln!(
+                    text,
+                    "{}{} against {}: {} × items/s, {} × readable/s, {} × cpu, {} × settled cpu, {} × bytes, {} × p50",
+                    if at == 0 { "\n" } else { "" },
+                    outcome.name,
+                    peer.server,
+                    ratio(Some(outcome.items_per_second), Some(peer.items_per_second)),
+                    ratio(outcome.readable_per_second, peer.readable_per_second),
+                    ratio(outcome.server_cpu_us_per_item, peer.server_cpu_us_per_item),
+                    ratio(outcome.settled_cpu_us_per_item, peer.settled_cpu_us_per_item),
+                    ratio(outcome.disk_bytes_per_measure, peer.disk_bytes_per_measure),
+                    ratio(Some(outcome.latency_ms.p50), Some(peer.latency_ms.p50)),
+                );
+            }
+        }
+    }
+}
+
+fn write_row(text: &mut String, outcome: &Outcome) {
+    let o = outcome;
+    let whole = |value: Option<f64>| value.map_or("-".to_owned(), |value| format!("{value:.0}"));
+    let Latency { p50, p99, max, .. } = o.latency_ms;
+    let _ = writeln!(
+        text,
+        "{:<22}{:<11}{:>10}{:>11.0}{:>11}{:>9}{:>9}{:>9}{:>8}{p50:>9.2}{p99:>9.2}{max:>9.2}{:>8}{:>7}",
+        o.name,
+        o.server.get(..10).unwrap_or(o.server),
+        o.items,
+        o.items_per_second,
+        whole(o.readable_per_second),
+        or_dash(o.server_cpu_us_per_item),
+        or_dash(o.settled_cpu_us_per_item),
+        or_dash(o.client_cpu_us_per_item),
+        or_dash(o.disk_bytes_per_measure),
+        o.resident_bytes.map_or("-".to_owned(), |bytes| (bytes >> 20).to_string()),
+        o.problems(),
+    );
+    if let Some(start) = o.start_seconds {
+        let resident = o.restarted_resident_bytes.unwrap_or(0) >> 20;
+        let _ = writeln!(text, "{:<22}started again in {start:.2} s, {resident} MiB", "");
+    }
+    if o.refused > 0 {
+        let _ = writeln!(text, "{:<22}{} requests answered 503 and sent again", "", o.refused);
+    }
+    if let Some(latest) = o.latest_ms {
+        let _ = writeln!(text, "{:<22}latest request sent {latest:.1} ms after its time", "");
+    }
+    if let Some(amplification) = o.write_amplification {
+        let _ = writeln!(text, "{:<22}write amplification {amplification:.2}", "");
+    }
+}
+
+fn or_dash(value: Option<f64>) -> String {
+    value.map_or("-".to_owned(), |value| format!("{value:.3}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn outcome(name: &str, server: Kind, items: u64) -> Outcome {
+        let tally = Tally { items, latencies_ns: vec![1_000_000], ..Tally::default() };
+        Outcome::new(name, server, "measures", tally, 2.0)
+    }
+
     #[test]
-    fn percentiles_and_rates() {
-        let tally = Tally {
-            latencies_ns: (1..=101).rev().map(|ms| ms * 1_000_000).collect(),
-            items: 500,
-            ..Tally::default()
-        };
-        let outcome = Outcome::new("x", "points", tally, 2_000_000_000, (Some(1.0), None));
-        assert!((outcome.items_per_second - 250.0).abs() < 1e-9);
-        assert_eq!(outcome.server_cpu_us_per_item.map(f64::round), Some(2000.0));
-        let Latency { p50, p90, p99, max } = outcome.latency_ms;
-        assert_eq!([p50, p90, p99, max].map(f64::round), [51.0, 91.0, 100.0, 101.0]);
-        assert!(Latency::of(&[]).max.abs() < 1e-9);
+    fn rates_and_ratios() {
+        let mut ours = outcome("bulk-names", Kind::Nephometer, 500);
+        ours.set_cpu(Some(1.0), None);
+        assert!((ours.items_per_second - 250.0).abs() < 1e-9);
+        assert_eq!(ours.server_cpu_us_per_item.map(f64::round), Some(2000.0));
+        let settled = Settled { cpu_seconds: Some(0.5), ..Settled::default() };
+        ours.set_settled(&settled, Some(1000), 500);
+        assert_eq!(ours.settled_cpu_us_per_item.map(f64::round), Some(3000.0));
+        assert_eq!(ours.disk_bytes_per_measure.map(f64::round), Some(2.0));
+        let peer = outcome("bulk", Kind::VictoriaMetrics, 250);
+        let report = Report { version: "", seed: 1, workers: 1, outcomes: vec![ours, peer] };
+        assert!(report.table().contains("bulk-names against victoria-metrics: 2.000 × items/s"));
     }
 }

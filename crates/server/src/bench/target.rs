@@ -1,124 +1,281 @@
 //! The server under load: one that runs already, or one started here with its data in a fresh directory.
 
-use std::path::Path;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use nephometer_model::{Clock, SystemClock};
 use tempfile::TempDir;
 
-use crate::cli::BenchArgs;
-use crate::client::Endpoint;
-use crate::process::{ProcessUse, directory_bytes, process_use};
+use crate::client::{Connection, Endpoint};
+use crate::process::directory_bytes;
 use crate::run_file::RunFile;
 
+use super::args::{Kind, Server};
+use super::usage::{Usage, usage};
+
 /// A started server must answer within this.
-const START_TIMEOUT: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// A started server must stop within this.
-const STOP_TIMEOUT: Duration = Duration::from_secs(60);
-const POLL: Duration = Duration::from_millis(20);
+const STOP_TIMEOUT: Duration = Duration::from_secs(120);
+/// A data directory must be still within this.
+const STILL_TIMEOUT: Duration = Duration::from_secs(180);
+/// A data directory is still when its size did not change for so long.
+const STILL: Duration = Duration::from_secs(3);
+const POLL: Duration = Duration::from_millis(10);
 
-/// A server and, where it runs on this machine, its process.
+/// How servers are started.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct StartSettings<'a> {
+    /// Where their directories are made.
+    pub(super) parent: &'a Path,
+    /// `section.key=value` arguments for ours.
+    pub(super) settings: &'a [String],
+}
+
+/// A server and, where it runs on this machine, its processes and its data.
 pub(super) struct Target {
+    pub(super) kind: Kind,
     pub(super) endpoint: Endpoint,
-    pid: Option<u32>,
+    pids: Vec<u32>,
+    data_dirs: Vec<PathBuf>,
     started: Option<Started>,
+    /// Keeps the data of a server that was started here.
+    _directory: Option<TempDir>,
+    settings: Vec<String>,
+    clock: SystemClock,
 }
 
-struct Started {
-    child: Child,
-    directory: TempDir,
-}
+/// A process that is killed when it is dropped.
+struct Started(Child);
 
-/// What the server holds in the end.
+/// What became of the server after a load.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Settled {
-    /// Its process, if it is known.
-    pub(super) process: Option<ProcessUse>,
-    /// Bytes of its data directory after it has stopped, where it was started here.
+    /// Bytes of its data, flushed and merged.
     pub(super) data_bytes: Option<u64>,
+    /// CPU time of flushing and merging since the load ended, in seconds.
+    pub(super) cpu_seconds: Option<f64>,
+    /// Bytes that it had written since the load ended.
+    pub(super) written_bytes: Option<u64>,
+    /// From the start of its process to its first answer, where it was started again.
+    pub(super) start_seconds: Option<f64>,
+    /// What it uses now.
+    pub(super) usage: Option<Usage>,
 }
 
 impl Target {
-    /// The server at `args.url`, or a new one.
-    pub(super) fn open(args: &BenchArgs, settings: &[String]) -> Result<Self> {
-        match &args.url {
-            Some(url) => Ok(Self { endpoint: Endpoint::parse(url)?, pid: args.pid, started: None }),
-            None => Self::start(&args.dir, settings),
+    /// The server, started where it has no URL.
+    pub(super) fn open(server: &Server, how: StartSettings<'_>) -> Result<Self> {
+        let mut target = Self {
+            kind: server.kind,
+            endpoint: Endpoint::parse(server.url.as_deref().unwrap_or("http://127.0.0.1:1"))?,
+            pids: server.pids.clone(),
+            data_dirs: server.data_dirs.clone(),
+            started: None,
+            _directory: None,
+            settings: how.settings.to_vec(),
+            clock: SystemClock::new(),
+        };
+        if server.url.is_none() {
+            let directory = tempfile::Builder::new()
+                .prefix("nephometer-bench-")
+                .tempdir_in(how.parent)
+                .with_context(|| format!("no directory in {}", how.parent.display()))?;
+            target.data_dirs = vec![directory.path().join("data")];
+            target._directory = Some(directory);
+            target.start()?;
         }
+        Ok(target)
     }
 
-    fn start(parent: &Path, settings: &[String]) -> Result<Self> {
-        let directory = tempfile::Builder::new()
-            .prefix("nephometer-bench-")
-            .tempdir_in(parent)
-            .with_context(|| format!("no directory in {}", parent.display()))?;
-        let data_dir = directory.path().join("data");
-        let mut command = Command::new(std::env::current_exe().context("the path of this program")?);
-        command.arg("serve").stdout(Stdio::null()).stderr(Stdio::inherit());
-        for setting in [
-            "metric_api.listen=127.0.0.1:0",
-            "admin.listen=127.0.0.1:0",
-            "statsd.enabled=false",
-            "self_monitoring.enabled=false",
-            "log.level=warn",
-            &format!("storage.data_dir={}", data_dir.display()),
-        ] {
-            command.args(["--set", setting]);
-        }
-        for setting in settings {
-            command.args(["--set", setting]);
-        }
-        let mut child = command.spawn().context("the server does not start")?;
-        let pid = child.id();
-        let mut waited = Duration::ZERO;
-        let run = loop {
-            if let Some(run) = RunFile::read(&data_dir)? {
-                break run;
+    /// Starts the server on its directory; returns the seconds to its first answer.
+    fn start(&mut self) -> Result<f64> {
+        let begin_ns = self.clock.monotonic_ns();
+        let data_dir = &self.data_dirs[0];
+        let (mut command, address) = match self.kind {
+            Kind::Nephometer => (nephometer(data_dir, &self.settings)?, None),
+            Kind::VictoriaMetrics => {
+                let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+                (victoria_metrics(data_dir, port), Some(format!("http://127.0.0.1:{port}")))
             }
-            if let Some(status) = child.try_wait()? {
+            Kind::Gnocchi => bail!("gnocchi is not started here: it needs --url"),
+        };
+        let child = command.stdout(Stdio::null()).spawn().context("the server does not start")?;
+        self.pids = vec![child.id()];
+        let started = self.started.insert(Started(child));
+        let end_ns = begin_ns + as_ns(START_TIMEOUT);
+        loop {
+            let url = match &address {
+                Some(url) => Some(url.clone()),
+                None => RunFile::read(data_dir)?.map(|run| format!("http://{}", run.metric_api)),
+            };
+            if let Some(url) = url {
+                self.endpoint = Endpoint::parse(&url)?;
+                if first_answer(&self.endpoint).is_ok() {
+                    break;
+                }
+            }
+            if let Some(status) = started.0.try_wait()? {
                 bail!("the server ended at once: {status}");
             }
-            if waited > START_TIMEOUT {
-                child.kill()?;
+            if self.clock.monotonic_ns() > end_ns {
                 bail!("the server did not come up within {} s", START_TIMEOUT.as_secs());
             }
             std::thread::sleep(POLL);
-            waited += POLL;
-        };
-        let endpoint = Endpoint::parse(&format!("http://{}", run.metric_api))?;
-        Ok(Self { endpoint, pid: Some(pid), started: Some(Started { child, directory }) })
-    }
-
-    /// CPU and memory of the server's process so far.
-    pub(super) fn process(&self) -> Option<ProcessUse> {
-        self.pid.and_then(process_use)
-    }
-
-    /// Stops a server that was started here and measures what it leaves on disk.
-    pub(super) fn settle(&mut self) -> Result<Settled> {
-        let process = self.process();
-        let Some(mut started) = self.started.take() else {
-            return Ok(Settled { process, data_bytes: None });
-        };
-        Command::new("kill").args(["-TERM", &started.child.id().to_string()]).status()?;
-        let mut waited = Duration::ZERO;
-        while started.child.try_wait()?.is_none() {
-            if waited > STOP_TIMEOUT {
-                started.child.kill()?;
-                bail!("the server did not stop within {} s", STOP_TIMEOUT.as_secs());
-            }
-            std::thread::sleep(POLL);
-            waited += POLL;
         }
-        Ok(Settled { process, data_bytes: Some(directory_bytes(started.directory.path())) })
+        Ok(seconds(self.clock.monotonic_ns() - begin_ns))
+    }
+
+    /// A connection to the server.
+    pub(super) fn connect(&self) -> Result<Connection> {
+        Connection::open(&self.endpoint)
+    }
+
+    /// What the server's processes have used so far.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        usage(&self.pids)
+    }
+
+    /// Bytes of its measures, where that is known; what its index of metrics takes is left out.
+    pub(super) fn data_bytes(&self) -> Option<u64> {
+        let below = match self.kind {
+            Kind::Nephometer => "measures",
+            Kind::VictoriaMetrics => "data",
+            Kind::Gnocchi => "",
+        };
+        let bytes = |path: &PathBuf| directory_bytes(&path.join(below));
+        (!self.data_dirs.is_empty()).then(|| self.data_dirs.iter().map(bytes).sum())
+    }
+
+    /// Has the server bring its data into order, and waits until it has: ours, where it was started here, is stopped,
+    /// which flushes, and started again; VictoriaMetrics is asked to flush; others are only waited for.
+    pub(super) fn settle(&mut self) -> Result<Settled> {
+        let mut settled = Settled::default();
+        let before = self.usage();
+        let mut base = before;
+        if self.kind == Kind::Nephometer
+            && let Some(started) = self.started.take()
+        {
+            let last = stop(started, &self.clock)?;
+            settled.cpu_seconds = difference(before, last, |usage| usage.cpu_seconds);
+            settled.written_bytes =
+                Some(last.map_or(0, |u| u.written_bytes) - before.map_or(0, |u| u.written_bytes));
+            settled.start_seconds = Some(self.start()?);
+            base = Some(Usage::default());
+        }
+        if self.kind == Kind::VictoriaMetrics {
+            self.connect()?.request("GET", "/internal/force_flush", b"")?;
+        }
+        settled.data_bytes = self.until_still();
+        settled.usage = self.usage();
+        let more = difference(base, settled.usage, |usage| usage.cpu_seconds);
+        settled.cpu_seconds = more.map(|more| more + settled.cpu_seconds.unwrap_or(0.0));
+        if let (Some(base), Some(last)) = (base, settled.usage) {
+            let more = last.written_bytes.saturating_sub(base.written_bytes);
+            settled.written_bytes = Some(settled.written_bytes.unwrap_or(0) + more);
+        }
+        Ok(settled)
+    }
+
+    fn until_still(&self) -> Option<u64> {
+        let mut bytes = self.data_bytes()?;
+        let end_ns = self.clock.monotonic_ns() + as_ns(STILL_TIMEOUT);
+        let mut changed_ns = self.clock.monotonic_ns();
+        loop {
+            std::thread::sleep(POLL * 20);
+            let (now_ns, now_bytes) = (self.clock.monotonic_ns(), self.data_bytes()?);
+            if now_bytes != bytes {
+                (bytes, changed_ns) = (now_bytes, now_ns);
+            }
+            if now_ns - changed_ns > as_ns(STILL) {
+                return Some(bytes);
+            }
+            if now_ns > end_ns {
+                tracing::warn!("the data directory did not come to rest");
+                return Some(bytes);
+            }
+        }
+    }
+}
+
+/// `after - before` of one figure.
+pub(super) fn difference(
+    before: Option<Usage>,
+    after: Option<Usage>,
+    figure: impl Fn(&Usage) -> f64,
+) -> Option<f64> {
+    Some(figure(&after?) - figure(&before?))
+}
+
+fn nephometer(data_dir: &Path, settings: &[String]) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe().context("the path of this program")?);
+    command.arg("serve");
+    for setting in [
+        "metric_api.listen=127.0.0.1:0",
+        "admin.listen=127.0.0.1:0",
+        "statsd.enabled=false",
+        "self_monitoring.enabled=false",
+        "log.level=warn",
+        &format!("storage.data_dir={}", data_dir.display()),
+    ] {
+        command.args(["--set", setting]);
+    }
+    for setting in settings {
+        command.args(["--set", setting]);
+    }
+    Ok(command)
+}
+
+fn victoria_metrics(data_dir: &Path, port: u16) -> Command {
+    let mut command = Command::new("victoria-metrics");
+    command
+        .arg(format!("-storageDataPath={}", data_dir.display()))
+        .arg(format!("-httpListenAddr=127.0.0.1:{port}"))
+        .args(["-retentionPeriod=10y", "-search.latencyOffset=0", "-loggerLevel=ERROR"]);
+    command
+}
+
+fn first_answer(endpoint: &Endpoint) -> Result<()> {
+    Connection::open(endpoint)?.request("GET", "/", b"").map(|_| ())
+}
+
+/// Stops a server; returns what it had used in the end, to within [`POLL`].
+fn stop(mut started: Started, clock: &SystemClock) -> Result<Option<Usage>> {
+    let pid = started.0.id();
+    Command::new("kill").args(["-TERM", &pid.to_string()]).status()?;
+    let end_ns = clock.monotonic_ns() + as_ns(STOP_TIMEOUT);
+    let mut last = None;
+    loop {
+        // A process that has ended still shows its time here but no memory, until it is waited for.
+        let now = usage(&[pid]).filter(|now| now.resident_bytes > 0);
+        last = now.or(last);
+        if started.0.try_wait()?.is_some() {
+            return Ok(last);
+        }
+        if clock.monotonic_ns() > end_ns {
+            bail!("the server did not stop within {} s", STOP_TIMEOUT.as_secs());
+        }
+        std::thread::sleep(POLL);
     }
 }
 
 impl Drop for Started {
     fn drop(&mut self) {
         // Nothing can be done about a process that is gone already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
+}
+
+fn as_ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Nanoseconds as seconds.
+#[expect(clippy::cast_precision_loss, reason = "figures for reports")]
+pub(super) fn seconds(ns: u64) -> f64 {
+    ns as f64 / 1e9
 }
