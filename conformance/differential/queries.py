@@ -119,6 +119,20 @@ class Asker:
                 options.pop("start", None)
         return self.measures_query(metric, method, options)
 
+    def random_read(self, rng: random.Random) -> Query:
+        """POST /v1/batch/metrics/measures/read of metrics of one policy."""
+        family = rng.choice(sorted(self.families.values(), key=lambda f: f[0].archive_policy.name))
+        metrics = rng.sample(family, rng.randint(1, len(family)))
+        method = rng.choice(sorted(family[0].archive_policy.aggregation_methods))
+        options: dict[str, Any] = self.bounds(rng, metrics[0])
+        if rng.random() < 0.6:
+            options["granularity"] = rng.choice(granularities_ns(family[0].archive_policy))
+        wanted = {metric.id: reference.measures(self.storage, metric, method, **options) for metric in metrics}
+        exact = all(is_exact(method, metric.series.integers) for metric in metrics)
+        body = {"metrics": [metric.id for metric in metrics], "aggregation": method, **self.printed(options)}
+        closeness = Closeness(exact, max(metric.series.largest for metric in metrics))
+        return Query("reads", "POST", "/v1/batch/metrics/measures/read", {}, body, wanted, closeness)
+
     def leaf(self, metrics: list[Metric], exact: bool) -> operations.Leaf:
         """Makes `metric` nodes over these metrics; `exact` ones name methods whose values are the same to the bit."""
 

@@ -3,7 +3,8 @@
     differential/run.py [--server CMD | --peer] [--seed N] [--cases N] [--families N] [--members N]
 
 At least `--cases` queries are asked (5,000 by default) of one world, and half as many of another one on a server whose
-engine flushes and merges all the time; the same for the same seed. A part of them is asked again after the server was
+engine flushes and merges all the time; the same for the same seed. In the middle policies change and spans are deleted.
+A part of them is asked again after the server was
 stopped and started on the same data, with the other kind of engine. With `--peer` real Gnocchi is asked instead, every metric written in
 one request, which proves the reference itself (a few readings at the edges of upstream's splits of 3600 points differ:
 it drops splits by the newest aggregate of whichever method it looked at last). Ends with 'N passed, N failed'.
@@ -19,7 +20,7 @@ from typing import Any, Callable
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from differential import loading, world  # noqa: E402
+from differential import beyond, loading, world  # noqa: E402
 from differential.queries import Asker, Query, Resource  # noqa: E402
 from differential.reference import Metric, Undefined, truth_as_numbers  # noqa: E402
 from harness import outcome, server as live  # noqa: E402
@@ -46,12 +47,13 @@ def prepare(api: Api, rng: random.Random, args: argparse.Namespace) -> Asker:
     return Asker(metrics, resources, splits=args.peer)
 
 
-def drawn(asker: Asker, rng: random.Random, cases: int) -> list[Query]:
+def drawn(asker: Asker, rng: random.Random, cases: int, peer: bool) -> list[Query]:
     """At least `cases` queries: every metric by every method, then random ones of every kind."""
     queries = asker.every_method()
     kinds: list[Callable[[random.Random], Query]] = [asker.random_measures] * 5 + [asker.random_aggregates] * 4 + [
-        asker.random_legacy] * 2 + [asker.random_resources] * 2
-    while len(queries) < cases:
+        asker.random_legacy] * 2 + [asker.random_resources] * 2 + [asker.random_read] * (0 if peer else 1)
+    wanted = max(cases, len(queries) + cases // 4)
+    while len(queries) < wanted:
         try:
             queries.append(rng.choice(kinds)(rng))
         except Undefined:
@@ -94,7 +96,7 @@ def peer_run(args: argparse.Namespace, tally: outcome.Outcome) -> None:
     with live.Server(live.PEER, environment={"MAX_LIMIT": "1000"}) as server:
         api = Api(server.port)
         asker = prepare(api, rng, args)
-        queries = drawn(asker, rng, args.cases)
+        queries = drawn(asker, rng, args.cases, True)
         settle_peer(api)
         ask(api, queries, tally, "at once", True)
         api.close()
@@ -106,9 +108,11 @@ def our_run(args: argparse.Namespace, tally: outcome.Outcome, seed: int, cases: 
     with live.Server(args.server, environment={"MAX_LIMIT": "1000", **first}) as server:
         api = Api(server.port)
         asker = prepare(api, rng, args)
-        queries = drawn(asker, rng, cases)
+        queries = drawn(asker, rng, cases, False)
         kind = "busy engine" if first else "plain engine"
         ask(api, queries, tally, f"at once, {kind}", False)
+        queries = drawn(beyond.change(api, rng, asker), rng, cases // 2, False)
+        ask(api, queries, tally, f"after changes of policies and deletions, {kind}", False)
         api.close()
         server.stop()
         server.environment = {name: text for name, text in server.environment.items() if name not in first} | then

@@ -28,6 +28,7 @@ class Series:
     resource: str | None
     integers: bool
     requests: list[list[Point]]
+    ordered: bool
     id: str = ""
 
     def __post_init__(self) -> None:
@@ -197,7 +198,7 @@ def random_family(rng: random.Random, number: int, members: int, single: bool) -
         values, integers = random_values(rng, len(stamps))
         requests = random_requests(rng, list(zip(stamps, values)), ordered, single)
         resource = f"resource-{member}" if member else None
-        family.append(Series(f"m{number:02}.value", policy, resource, integers, requests))
+        family.append(Series(f"m{number:02}.value", policy, resource, integers, requests, ordered))
     return family
 
 
