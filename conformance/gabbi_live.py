@@ -1,6 +1,6 @@
 """Runs Gnocchi's own gabbi test files against a server started afresh, on an empty directory, for each file.
 
-    gabbi_live.py [--server 'CMD with {port} and {dir}' | --peer] [--file NAME ...] [--jobs N] [--json OUT] [--keep]
+    gabbi_live.py [--server 'CMD with {port} and {dir}' | --postgres | --peer] [--file NAME ...] [--jobs N] [--json OUT] [--keep]
 
 The files come with the PyPI package gnocchi==4.7.1 (all 28 of `gnocchi/tests/functional/gabbits`) and are used as they
 are. Prints one line a file, the names of the tests that failed with the reason, and last 'N passed, N failed'; the exit
@@ -198,6 +198,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gabbits", default=default_gabbits())
     parser.add_argument("--server", default=live.OURS)
+    parser.add_argument("--postgres", action="store_true", help="our server with its index in PostgreSQL")
     parser.add_argument("--peer", action="store_true", help="run against real upstream (serve-peer)")
     parser.add_argument("--file", action="append", default=[], help="run only this file (may be given again)")
     parser.add_argument("--jobs", type=int, default=2)
@@ -212,7 +213,7 @@ def main() -> int:
     names = sorted(n for n in os.listdir(args.gabbits) if n.endswith(".yaml"))
     if args.file:
         names = [n for n in names if n in args.file or n.removesuffix(".yaml") in args.file]
-    command = live.PEER if args.peer else args.server
+    command = live.PEER if args.peer else live.OURS_ON_POSTGRES if args.postgres else args.server
     expected = {} if args.peer else deviations()
     results: list[FileResult] = []
     with concurrent.futures.ProcessPoolExecutor(args.jobs, max_tasks_per_child=1) as pool:

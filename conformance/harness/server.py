@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from typing import IO
@@ -14,6 +15,7 @@ from harness.postgres import free_port
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 OURS = f"{HERE}/serve-metric {{port}} {{dir}}"
+OURS_ON_POSTGRES = f"{sys.executable} {HERE}/serve_postgres.py {{port}} {{dir}}"
 PEER = f"{HERE}/serve-peer {{port}} {{dir}}"
 
 # An engine that writes parts and merges them all the time, with little data: what takes days otherwise happens in seconds.
