@@ -81,7 +81,15 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, leave)
     signal.signal(signal.SIGINT, leave)
-    conf = configuration(postgres.url(), directory)
+    try:
+        serve(postgres.url(), directory, port)
+    finally:
+        postgres.stop()
+
+
+def serve(url: str, directory: str, port: int) -> None:
+    """Upstream's parts over this index and directory, until the process is told to leave."""
+    conf = configuration(url, directory)
     index = indexer.get_driver(conf)
     index.upgrade()
     if os.environ.get("DEFAULT_POLICIES") == "true":

@@ -109,7 +109,12 @@ class Server:
         shutil.rmtree(self.root, ignore_errors=True)
 
     def __enter__(self) -> "Server":
-        self.start()
+        try:
+            self.start()
+        except RuntimeError:
+            self.stop()
+            self.remove()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
