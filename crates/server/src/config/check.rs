@@ -60,12 +60,13 @@ impl Config {
     /// What listens beyond loopback without checking who speaks must be wanted in as many words.
     fn check_exposure(&self, problems: &mut Vec<Problem>) {
         let Self { metric_api, admin, statsd, .. } = self;
+        let refused_anyway = metric_api.auth_mode == AuthMode::Keystone;
         let trust = match metric_api.auth_mode {
             AuthMode::RemoteUser => "auth_mode=remoteuser believes the header of whoever sends it",
             _ => "auth_mode=basic checks no password",
         };
         for (section, listen, allowed, why) in [
-            ("metric_api", &metric_api.listen, metric_api.allow_insecure_listen, trust),
+            ("metric_api", &metric_api.listen, metric_api.allow_insecure_listen || refused_anyway, trust),
             ("admin", &admin.listen, admin.allow_insecure_listen, "it tells everybody"),
             (
                 "statsd",

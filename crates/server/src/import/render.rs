@@ -63,37 +63,15 @@ fn index(ini: &Ini, out: &mut Out) {
 
 fn metric_api(ini: &Ini, out: &mut Out) {
     out.section("metric_api");
-    let host = ini.get("api", "host");
-    let port = ini.get("api", "port").unwrap_or_else(|| "8041".to_owned());
     let auth_mode = ini.get("api", "auth_mode").unwrap_or_else(|| "basic".to_owned());
-    match auth_mode.as_str() {
-        "basic" | "remoteuser" => {
-            out.comment("[api] auth_mode");
-            out.key("auth_mode", auth_mode.as_str());
-        }
-        other => {
-            out.comment(&format!(
-                "[api] auth_mode = {other} comes in a later version. Until then: remoteuser behind a"
-            ));
-            out.comment("front end that validates tokens, or basic on loopback.");
-            out.key("auth_mode", "basic");
-        }
+    out.comment("[api] auth_mode");
+    // Never made weaker here: what we cannot do yet is refused by the check, and a person decides.
+    let is_open = auth_mode != "keystone";
+    if !is_open {
+        out.comment("keystone comes in a later version. Until then: remoteuser behind a front end that validates tokens.");
     }
-    match host {
-        None => {
-            out.comment("[api] host is not set; upstream's default is every address, ours is loopback.");
-            out.key("listen", format!("127.0.0.1:{port}"));
-        }
-        Some(host) => {
-            out.comment("[api] host, port");
-            out.key("listen", address(&host, &port));
-            if !is_loopback(&host) {
-                out.comment("Whoever reaches this address may claim to be anybody. Listen on loopback behind a front end, or");
-                out.comment("keep what Gnocchi did by leaving this in.");
-                out.key("allow_insecure_listen", true);
-            }
-        }
-    }
+    out.key("auth_mode", auth_mode);
+    listen(ini, is_open, out);
     integer(ini, out, ("api", "max_limit"), "max_limit");
     boolean(ini, out, ("api", "enable_proxy_headers_parsing"), "enable_proxy_headers_parsing");
     let origins: Vec<Value> = ini
@@ -107,6 +85,25 @@ fn metric_api(ini: &Ini, out: &mut Out) {
         out.key("cors_allowed_origins", Value::Array(origins));
     }
     number(ini, out, ("DEFAULT", "graceful_shutdown_timeout"), "stop_timeout_seconds");
+}
+
+fn listen(ini: &Ini, is_open: bool, out: &mut Out) {
+    let port = ini.get("api", "port").unwrap_or_else(|| "8041".to_owned());
+    match ini.get("api", "host") {
+        None => {
+            out.comment("[api] host is not set; upstream's default is every address, ours is loopback.");
+            out.key("listen", format!("127.0.0.1:{port}"));
+        }
+        Some(host) => {
+            out.comment("[api] host, port");
+            out.key("listen", address(&host, &port));
+            if is_open && !is_loopback(&host) {
+                out.comment("Whoever reaches this address may claim to be anybody. Listen on loopback behind a front end, or");
+                out.comment("keep what Gnocchi did by leaving this in.");
+                out.key("allow_insecure_listen", true);
+            }
+        }
+    }
 }
 
 fn rest(name: &str, ini: &Ini, out: &mut Out) {

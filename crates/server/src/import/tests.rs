@@ -124,12 +124,20 @@ fn an_empty_file_and_strange_values_work_too() {
     let (_, config) = imported("");
     assert!(!config.statsd.enabled);
     assert_eq!(config.metric_api, Config::default().metric_api);
-    let (toml, config) =
-        imported("[api]\nmax_limit = many\nauth_mode = keystone\n[indexer]\nurl = mysql+pymysql://h/d");
+    let (toml, config) = imported("[api]\nmax_limit = many\n[indexer]\nurl = mysql+pymysql://h/d");
     assert_eq!(config.metric_api.max_limit, 1000);
     assert!(
         toml.contains("max_limit = many: not understood") && toml.contains("mysql+pymysql is not supported")
     );
+}
+
+#[test]
+fn an_import_never_opens_what_keystone_guarded() {
+    let toml = gnocchi("x", "[api]\nhost = 0.0.0.0\nauth_mode = keystone").unwrap();
+    let layers = Layers { file: Some(("x.toml".into(), toml)), ..Layers::default() };
+    let problems = Config::load(layers).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert!(problems[0].to_string().contains("keystone is reserved"), "{problems:?}");
 }
 
 #[test]
