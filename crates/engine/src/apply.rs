@@ -10,6 +10,7 @@ use crate::core::Core;
 use crate::head::Run;
 use crate::late::{Lateness, judge};
 use crate::maintain::{Bell, flush_is_due};
+use crate::settings::LateRule;
 
 /// The body of the apply thread: ends when it is told to. `covered` is the position before which everything
 /// is in parts, `position` that of the first request it will see.
@@ -66,6 +67,7 @@ pub(crate) fn apply(core: &Core, position: u64, change: &Change) {
 
 fn apply_batch(core: &Core, batch: &WriteBatch) {
     let sacks = core.sacks.len() as u64;
+    let present_ns = core.present_ns();
     for (number, sack) in core.sacks.iter().enumerate() {
         let mut locked = None;
         let mut begin = 0;
@@ -79,7 +81,7 @@ fn apply_batch(core: &Core, batch: &WriteBatch) {
                     values: &batch.values[begin..end],
                 };
                 let sack = locked.get_or_insert_with(|| sack.lock());
-                match judge(core, sack, &run) {
+                match judge(core, sack, &run, present_ns) {
                     Lateness::Counts => sack.append(&run),
                     Lateness::Partly { counting, span_counts } => {
                         core.count_late(&span_counts);
@@ -106,6 +108,9 @@ fn freeze(core: &Core, start_position: u64, end_position: u64) {
         let mut sack = sack.lock();
         bytes += sack.active.bytes();
         sack.freeze(start_position, end_position);
+        if core.settings.late == LateRule::Accept {
+            sack.newest_ns.clear();
+        }
     }
     core.counters.frozen_bytes.store(bytes, Ordering::Relaxed);
     core.counters.waiting_since_ns.store(0, Ordering::Relaxed);

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use nephometer_drivers::{CatalogChange, CatalogState, LateCount, PartCatalog, StoreError};
 use nephometer_model::{ArchivePolicy, Clock, IdSource};
@@ -13,6 +13,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::io::Storage;
 use crate::parts::Shelf;
+use crate::retention::reach_ns;
 use crate::sack::Sack;
 use crate::settings::Settings;
 
@@ -72,6 +73,8 @@ pub(crate) struct Core {
     /// Background work is to end soon.
     pub(crate) stopping: AtomicBool,
     policies: RwLock<HashMap<u32, Arc<ArchivePolicy>>>,
+    /// The least that any policy reaches back, in nanoseconds: what is not older needs no look at its policy.
+    shortest_reach_ns: AtomicI64,
 }
 
 /// The parts that a core is made of.
@@ -99,12 +102,20 @@ impl Core {
             counters: Counters::default(),
             stopping: AtomicBool::new(false),
             policies: RwLock::new(HashMap::new()),
+            shortest_reach_ns: AtomicI64::new(i64::MAX),
         }
     }
 
     pub(crate) fn set_policies(&self, policies: &[Arc<ArchivePolicy>]) {
         let mut known = self.policies.write();
         known.extend(policies.iter().map(|policy| (policy.key.0, Arc::clone(policy))));
+        let shortest = known.values().filter_map(|policy| reach_ns(policy)).min();
+        self.shortest_reach_ns.store(shortest.unwrap_or(i64::MAX), Ordering::Relaxed);
+    }
+
+    /// No measure that is this much older than the newest of its series, or less, is beyond what its policy shows.
+    pub(crate) fn shortest_reach_ns(&self) -> i64 {
+        self.shortest_reach_ns.load(Ordering::Relaxed)
     }
 
     pub(crate) fn policy(&self, key: u32) -> Option<Arc<ArchivePolicy>> {

@@ -27,6 +27,16 @@ pub(crate) fn oldest_needed_ns(policy: &ArchivePolicy, newest_ns: i64) -> Option
     oldest.collect::<Option<Vec<_>>>()?.into_iter().min()
 }
 
+/// No measure that is this much older than the newest, or less, is beyond what `policy` shows; nothing where a
+/// definition keeps all.
+pub(crate) fn reach_ns(policy: &ArchivePolicy) -> Option<i64> {
+    let reach = |item: &PolicyItem| {
+        let buckets = i64::try_from(item.points?).unwrap_or(i64::MAX);
+        Some(item.granularity.ns().saturating_mul(buckets.saturating_sub(1)))
+    };
+    policy.definition.iter().map(reach).collect::<Option<Vec<_>>>()?.into_iter().max()
+}
+
 /// How long raw measures of `policy` are kept before rollups take their place: the span of its finest definition,
 /// at least its back window and the coarsest bucket. Nothing where no other definition keeps longer, so that rollups
 /// would have no use.
@@ -115,6 +125,17 @@ mod tests {
         assert_eq!(rollup_floor_ns(&uneven, 1234 * S, i64::MAX), Some(600 * S));
         assert_eq!(rollup_floor_ns(&uneven, 1350 * S, i64::MAX), Some(700 * S));
         assert_eq!(rollup_floor_ns(&uneven, 1350 * S, 500 * S), Some(480 * S));
+    }
+
+    #[test]
+    fn what_is_within_reach_is_needed() {
+        let uneven = policy(0, &[(60, Some(10)), (100, Some(3))]);
+        assert_eq!(reach_ns(&uneven), Some(540 * S));
+        for newest in 0..400 {
+            let needed = oldest_needed_ns(&uneven, newest * S).unwrap();
+            assert!(needed <= newest * S - 540 * S && needed > newest * S - 600 * S);
+        }
+        assert_eq!(reach_ns(&policy(0, &[(60, Some(10)), (100, None)])), None);
     }
 
     #[test]

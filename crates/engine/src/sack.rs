@@ -36,12 +36,16 @@ pub(crate) struct Sack {
     pub(crate) late: LateMap,
     /// Late measures of the frozen head, being written to the catalog.
     pub(crate) frozen_late: LateMap,
-    /// Newest measure of each series: kept only where lateness is judged by upstream's rule.
+    /// Newest measures of series whose lateness is judged one by one: all under upstream's rule, otherwise those that
+    /// something old came to since the last flush. A series that has measures far ahead of now is not in it.
     pub(crate) newest_ns: KeyMap<i64>,
+    /// No measure of any series is newer.
+    pub(crate) newest_bound_ns: i64,
 }
 
 impl Sack {
     pub(crate) fn new(stride: u32, parts: PartSet) -> Self {
+        let newest_bound_ns = parts.raw.iter().map(|part| part.row.max_ns).max().unwrap_or(i64::MIN);
         Self {
             stride,
             active: HeadBuffer::new(stride),
@@ -52,6 +56,20 @@ impl Sack {
             late: LateMap::new(),
             frozen_late: LateMap::new(),
             newest_ns: KeyMap::default(),
+            newest_bound_ns,
+        }
+    }
+
+    /// Notes that a run that ends with `last_ns` was judged; `present_ns` is [`crate::core::Core::present_ns`].
+    pub(crate) fn note_newest(&mut self, key: u64, last_ns: i64, present_ns: i64) {
+        self.newest_bound_ns = self.newest_bound_ns.max(last_ns);
+        if self.newest_ns.is_empty() {
+            return;
+        }
+        if last_ns > present_ns {
+            self.newest_ns.remove(&key);
+        } else if let Some(newest_ns) = self.newest_ns.get_mut(&key) {
+            *newest_ns = last_ns.max(*newest_ns);
         }
     }
 

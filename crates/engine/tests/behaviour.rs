@@ -182,6 +182,56 @@ fn upstreams_rule_refuses_and_counts_late_measures() {
 }
 
 #[test]
+fn what_no_definition_shows_when_it_arrives_is_counted_once() {
+    let items = [(1, Some(60)), (60, Some(10))];
+    let mut bench = Bench::new(settings(), &[policy(1, 0, &items, &["count"])], 10_000);
+    // In ascending order nothing is late, however far back it begins.
+    for start in [1000, 4000, 8000] {
+        bench.write(1, 1, &every(start, start + 60, 10)).unwrap();
+    }
+    assert_eq!(bench.late(1), []);
+    assert_eq!(bench.all(1, 1, "count", 60).len(), 2);
+    // Ten minutes back from 8050 begin at 7500.
+    bench.write(1, 1, &[(7490 * S, 1.0), (7499 * S, 1.0), (7500 * S, 1.0), (8060 * S, 1.0)]).unwrap();
+    let expected = [(7440, 60, 2)];
+    assert_eq!(bench.late(1), expected);
+    bench.crash(&mut Random(20));
+    assert_eq!(bench.late(1), expected);
+    assert_eq!(bench.engine().status().late_measures, 2);
+    bench.flush();
+    bench.crash(&mut Random(21));
+    assert_eq!(bench.late(1), expected);
+    // The newest is in a part now, and that of another series is newer.
+    bench.write(3, 1, &[(9999 * S, 1.0)]).unwrap();
+    bench.write(1, 1, &[(7499 * S, 1.0), (7600 * S, 1.0)]).unwrap();
+    bench.write(1, 1, &[(7499 * S, 1.0)]).unwrap();
+    let expected = [(7440, 60, 4)];
+    assert_eq!(bench.late(1), expected);
+    bench.clock.advance_ns(10 * 86_400 * S);
+    bench.settle();
+    assert_eq!(bench.late(1), expected);
+    assert_eq!(bench.engine().status().late_measures, 4);
+}
+
+#[test]
+fn one_wrong_clock_makes_nothing_late() {
+    let bench = Bench::new(settings(), &[policy(1, 0, &[(60, Some(10))], &["count"])], 10_000);
+    let far = 10_000 + 2 * 86_400;
+    bench.write(1, 1, &[(9000 * S, 1.0)]).unwrap();
+    bench.write(1, 1, &[(far * S, 1.0)]).unwrap();
+    bench.write(1, 1, &[(9060 * S, 1.0)]).unwrap();
+    assert_eq!(bench.late(1), []);
+    // Once its time has come, it counts as the newest.
+    bench.clock.advance_ns(2 * 86_400 * S);
+    bench.write(1, 1, &[(9120 * S, 1.0)]).unwrap();
+    assert_eq!(bench.late(1), [(9120, 60, 1)]);
+    // Deleted, it does no more.
+    bench.delete(1, (far - 1) * S, (far + 1) * S).unwrap();
+    bench.write(1, 1, &[(9180 * S, 1.0)]).unwrap();
+    assert_eq!(bench.late(1), [(9120, 60, 1)]);
+}
+
+#[test]
 fn a_full_disk_refuses_and_recovers() {
     let settings = Settings { min_free_disk_bytes: 10_000, ..settings() };
     let mut bench = Bench::new(settings, &[policy(1, 0, LOW, &["count"])], 1000);

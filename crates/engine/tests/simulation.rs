@@ -19,6 +19,8 @@ const METHODS: &[&str] =
 const FLAT: &[(i64, Option<u64>)] = &[(60, None)];
 /// Raw measures are kept for an hour.
 const STAIRS: &[(i64, Option<u64>)] = &[(10, Some(360)), (60, Some(2880)), (600, None)];
+/// Half an hour and no more: what comes later than that is counted instead.
+const SHORT: &[(i64, Option<u64>)] = &[(10, Some(180)), (60, Some(30))];
 const KEYS: u64 = 6;
 const START: i64 = 20 * 86_400;
 
@@ -33,12 +35,13 @@ struct Life {
 }
 
 fn policy_of(key: u64) -> u32 {
-    if key.is_multiple_of(3) { 1 } else { 2 }
+    key as u32 % 3 + 1
 }
 
 impl Life {
     fn new(seed: u64) -> Self {
-        let policies = [policy(1, 0, FLAT, METHODS), policy(2, 0, STAIRS, METHODS)];
+        let policies =
+            [policy(1, 0, FLAT, METHODS), policy(2, 0, STAIRS, METHODS), policy(3, 0, SHORT, METHODS)];
         Self {
             random: Random(seed),
             // In hours, one flush may span more partitions than get a file of their own.
@@ -59,15 +62,17 @@ impl Life {
         self.bench.now_ns() + 86_400 * S
     }
 
-    /// Timestamps that are never too late.
+    /// Timestamps that are never too late, but for the policy that keeps little.
     fn measures(&mut self, key: u64) -> Vec<(i64, f64)> {
         let random = &mut self.random;
         let now_ns = self.bench.now_ns();
         let present_ns = now_ns + 86_400 * S;
         let newest = self.model.newest(key, present_ns).unwrap_or(now_ns - 600 * S);
         let mut at = match random.below(20) {
-            0 if policy_of(key) == 1 => random.between(0, newest),
+            0 if policy_of(key) != 2 => random.between(0, newest),
             0..4 => newest - random.between(0, 3000 * S),
+            // What is beyond the horizon now may be judged otherwise when the log is replayed.
+            4 if policy_of(key) == 3 => now_ns + random.between(0, 43_200 * S),
             4 => now_ns + random.between(0, 4 * 86_400 * S),
             _ => newest + random.between(0, 90 * S),
         };
@@ -97,7 +102,7 @@ impl Life {
             request.push((key, policy_of(key), measures));
         }
         match self.bench.write_many(&request) {
-            Ok(()) => self.model.write(&request),
+            Ok(()) => self.model.write_judged(&request, &self.bench.policies, self.present_ns()),
             Err(StoreError::Busy { .. }) => {}
             Err(StoreError::Closed(_)) => self.doubtful = Some(request),
             Err(error) => panic!("{error}"),
@@ -108,7 +113,8 @@ impl Life {
     fn delete(&mut self) {
         let key = self.random.below(KEYS);
         let Some(newest) = self.model.newest(key, self.present_ns()) else { return };
-        let start = newest - self.random.between(1, 3000 * S);
+        let kept = if policy_of(key) == 3 { 900 } else { 3000 };
+        let start = newest - self.random.between(1, kept * S);
         let stop = self.random.between(start, newest);
         if self.bench.delete(key, start, stop).is_ok() {
             self.model.delete(key, start, stop);
@@ -119,7 +125,7 @@ impl Life {
         self.bench.crash(&mut self.random);
         if let Some(request) = self.doubtful.take() {
             let mut other = self.model.clone();
-            other.write(&request);
+            other.write_judged(&request, &self.bench.policies, self.present_ns());
             if self.difference(&self.model).is_some() {
                 self.model = other;
             }
@@ -175,7 +181,7 @@ impl Life {
             panic!("{difference}");
         }
         assert!(self.bench.catalog.state().quarantined.is_empty());
-        assert_eq!(self.bench.engine_status().late_measures, 0);
+        assert_eq!(self.bench.engine_status().late_measures, self.model.late_total());
     }
 
     /// Where the engine's answers differ from what `model` says.
@@ -183,6 +189,12 @@ impl Life {
         for key in 0..KEYS {
             let number = policy_of(key);
             let policy = &self.bench.policies[number as usize - 1];
+            let counted: Vec<_> = model.late.get(&key).into_iter().flatten().collect();
+            let spans = counted.iter().map(|((start, width), count)| (start / S, width / S, **count));
+            let (expected, shown) = (spans.collect::<Vec<_>>(), self.bench.late(key));
+            if shown != expected {
+                return Some(format!("series {key}, late: {shown:?} instead of {expected:?}"));
+            }
             for item in &policy.definition {
                 let seconds = item.granularity.ns() / S;
                 for name in METHODS {
