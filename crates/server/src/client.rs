@@ -61,6 +61,8 @@ impl Answer {
 pub(crate) struct Connection {
     endpoint: Endpoint,
     stream: BufReader<TcpStream>,
+    /// Memory for the next answer's body.
+    spare: Vec<u8>,
 }
 
 impl Connection {
@@ -71,7 +73,11 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
-        Ok(Self { endpoint: endpoint.clone(), stream: BufReader::with_capacity(1 << 16, stream) })
+        Ok(Self {
+            endpoint: endpoint.clone(),
+            stream: BufReader::with_capacity(1 << 16, stream),
+            spare: Vec::new(),
+        })
     }
 
     /// Sends a request and reads the answer wholly.
@@ -110,28 +116,41 @@ impl Connection {
                 _ => {}
             }
         }
-        let body = if chunked { self.chunks()? } else { self.exactly(length)? };
+        let mut body = std::mem::take(&mut self.spare);
+        body.clear();
+        if chunked {
+            self.chunks(&mut body)?
+        } else {
+            self.exactly(length, &mut body)?
+        }
         Ok(Answer { status, retry_after_seconds, body })
     }
 
-    fn exactly(&mut self, length: usize) -> Result<Vec<u8>> {
-        let mut body = vec![0; length];
-        self.stream.read_exact(&mut body)?;
-        Ok(body)
+    /// Takes back an answer that is done with, so that a long one need not find new memory the next time.
+    pub(crate) fn reuse(&mut self, answer: Answer) {
+        self.spare = answer.body;
     }
 
-    fn chunks(&mut self) -> Result<Vec<u8>> {
-        let mut body = Vec::new();
+    fn exactly(&mut self, length: usize, body: &mut Vec<u8>) -> Result<()> {
+        let read = (&mut self.stream).take(length as u64).read_to_end(body)?;
+        if read < length {
+            bail!("the connection ended inside an answer's body");
+        }
+        Ok(())
+    }
+
+    fn chunks(&mut self, body: &mut Vec<u8>) -> Result<()> {
+        let mut line = String::new();
         loop {
-            let mut line = String::new();
+            line.clear();
             self.stream.read_line(&mut line)?;
             let size = line.trim_end().split(';').next().unwrap_or_default();
             let size = usize::from_str_radix(size, 16).context("chunk size")?;
-            body.extend(self.exactly(size)?);
+            self.exactly(size, body)?;
             line.clear();
             self.stream.read_line(&mut line)?;
             if size == 0 {
-                return Ok(body);
+                return Ok(());
             }
         }
     }

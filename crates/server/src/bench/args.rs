@@ -31,7 +31,7 @@ pub(crate) struct BenchArgs {
     #[arg(long, default_value = ".", value_name = "DIRECTORY")]
     pub(crate) dir: PathBuf,
     /// Connections that write at once
-    #[arg(long, default_value_t = 2, value_parser = at_least_one)]
+    #[arg(long, default_value_t = 8, value_parser = at_least_one)]
     pub(crate) workers: usize,
     /// Metrics that are written [bulk: 10000, cycle and latency: 100000, steady: 3600000]
     #[arg(long, value_parser = at_least_one)]

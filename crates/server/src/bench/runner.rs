@@ -7,6 +7,7 @@ use nephometer_model::{Clock, IdSource, SystemClock};
 use serde_json::Value;
 
 use crate::client::{Answer, Connection};
+use crate::process::process_use;
 
 use super::args::{BenchArgs, Kind};
 use super::load::{Bodies, Form, Group, SeriesName};
@@ -14,7 +15,6 @@ use super::report::Outcome;
 use super::setup;
 use super::tally::{Request, Tally};
 use super::target::{Settled, Target, difference, seconds};
-use super::usage::usage;
 use super::values::Random;
 
 /// What was written must be readable within this.
@@ -62,6 +62,7 @@ impl Runner<'_> {
         let bytes_before = self.target.data_bytes();
         let bodies = self.bodies(&mut shares, 1, shape.measures)?;
         self.write(&mut shares, &bodies, shape.measures)?;
+        self.until_readable(&shares, shape)?;
         let bodies = self.bodies(&mut shares, rounds, shape.measures)?;
         let mut outcome = self.measured_write(name, &mut shares, &bodies, shape)?;
         self.settle(&mut outcome, bytes_before, written(&shares))?;
@@ -159,14 +160,14 @@ impl Runner<'_> {
         unit: &'static str,
         work: impl FnOnce() -> Result<Tally>,
     ) -> Result<Outcome> {
-        let own = [std::process::id()];
-        let (server_before, client_before) = (self.target.usage(), usage(&own));
+        let (server_before, client_before) = (self.target.usage(), own_cpu_seconds());
         let begin_ns = self.clock.monotonic_ns();
         let tally = work()?;
         let ns = self.clock.monotonic_ns() - begin_ns;
         let cpu = |before, after| difference(before, after, |usage| usage.cpu_seconds);
         let mut outcome = Outcome::new(name, self.target.kind, unit, tally, seconds(ns));
-        outcome.set_cpu(cpu(server_before, self.target.usage()), cpu(client_before, usage(&own)));
+        let client = own_cpu_seconds().zip(client_before).map(|(after, before)| after - before);
+        outcome.set_cpu(cpu(server_before, self.target.usage()), client);
         Ok(outcome)
     }
 
@@ -266,6 +267,7 @@ impl Runner<'_> {
                 let answer = tally.timed(&self.clock, &mut connection, request)?;
                 tally.items += counted;
                 tally.failed += u64::from(answer.body.len() != first.body.len());
+                connection.reuse(answer);
             }
             Ok(tally)
         })?;
@@ -328,6 +330,11 @@ pub(super) fn merged(tallies: Vec<Tally>) -> Tally {
         sum.merge(tally);
         sum
     })
+}
+
+/// CPU time of this process without the servers that it started.
+fn own_cpu_seconds() -> Option<f64> {
+    process_use(std::process::id()).map(|used| used.cpu_seconds)
 }
 
 /// Measures that Gnocchi has not processed yet.

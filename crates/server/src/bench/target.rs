@@ -150,24 +150,19 @@ impl Target {
         (!self.data_dirs.is_empty()).then(|| self.data_dirs.iter().map(bytes).sum())
     }
 
-    /// Has the server bring its data into order, and waits until it has: ours, where it was started here, is stopped,
-    /// which flushes, and started again; VictoriaMetrics is asked to flush; others are only waited for.
+    /// Has the server bring its data into order, and waits until it has: one that was started here is stopped, which
+    /// writes to disk what is in memory, and started again; others are only waited for.
     pub(super) fn settle(&mut self) -> Result<Settled> {
         let mut settled = Settled::default();
         let before = self.usage();
         let mut base = before;
-        if self.kind == Kind::Nephometer
-            && let Some(started) = self.started.take()
-        {
+        if let Some(started) = self.started.take() {
             let last = stop(started, &self.clock)?;
             settled.cpu_seconds = difference(before, last, |usage| usage.cpu_seconds);
             settled.written_bytes =
-                Some(last.map_or(0, |u| u.written_bytes) - before.map_or(0, |u| u.written_bytes));
+                last.zip(before).map(|(last, before)| last.written_bytes - before.written_bytes);
             settled.start_seconds = Some(self.start()?);
             base = Some(Usage::default());
-        }
-        if self.kind == Kind::VictoriaMetrics {
-            self.connect()?.request("GET", "/internal/force_flush", b"")?;
         }
         settled.data_bytes = self.until_still();
         settled.usage = self.usage();
