@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use nephometer_model::{
     ArchivePolicy, ArchivePolicyRule, Attribute, AttributeValue, Attributes, Filter, MethodSet, Metric,
-    MetricId, PolicyItem, Resource, ResourceId, ResourceType, Timestamp,
+    MetricId, PolicyItem, Resource, ResourceId, ResourceType, SeriesKey, Timestamp,
 };
 
 use crate::IndexError;
@@ -204,6 +204,47 @@ pub struct ResourceTypeChange {
     pub set: BTreeMap<String, (Attribute, Option<AttributeValue>)>,
 }
 
+/// Whose lives to list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LifeState {
+    /// Resources that have not ended and have not changed since `unchanged_since`, in the order of their ids.
+    Open {
+        /// Their current revision began before this.
+        unchanged_since: Timestamp,
+    },
+    /// Resources that have ended, in the order of their ends and then of their ids.
+    Ended {
+        /// They ended before this.
+        before: Timestamp,
+    },
+}
+
+/// A page of lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LifeQuery {
+    /// Whose.
+    pub state: LifeState,
+    /// Start after the resource with this end and id, which need not exist any more.
+    pub after: Option<(Option<Timestamp>, ResourceId)>,
+    /// At most so many.
+    pub limit: u64,
+    /// Load the series of each resource.
+    pub with_series: bool,
+}
+
+/// What expiry must know of a resource of any type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResourceLife {
+    /// Which one.
+    pub id: ResourceId,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Start of its current revision.
+    pub revision_start: Timestamp,
+    /// The series of its metrics, ascending.
+    pub series: Vec<SeriesKey>,
+}
+
 /// How many of each there are.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct IndexCounts {
@@ -285,6 +326,8 @@ pub trait Indexer: Send + Sync {
     ) -> Result<(u64, Vec<Metric>), IndexError>;
     /// A page of resources (or revisions).
     async fn list_resources(&self, query: &ResourceQuery) -> Result<Vec<Resource>, IndexError>;
+    /// A page of the lives of resources.
+    async fn list_lives(&self, query: &LifeQuery) -> Result<Vec<ResourceLife>, IndexError>;
 
     /// Makes a metric.
     async fn create_metric(&self, metric: NewMetric) -> Result<Metric, IndexError>;

@@ -18,8 +18,9 @@ pub use catalog::{
 };
 pub use index_error::IndexError;
 pub use indexer::{
-    Direction, IndexCounts, Indexer, MetricAccess, MetricQuery, NewMetric, NewResource, NullOrder, Page,
-    PolicyChange, ResourceChange, ResourceMetric, ResourceQuery, ResourceTypeChange, Sort,
+    Direction, IndexCounts, Indexer, LifeQuery, LifeState, MetricAccess, MetricQuery, NewMetric, NewResource,
+    NullOrder, Page, PolicyChange, ResourceChange, ResourceLife, ResourceMetric, ResourceQuery,
+    ResourceTypeChange, Sort,
 };
 pub use measures::{
     AggregateRead, Aggregates, LateSpan, MeasureStore, SeriesRun, StoreError, StoreStatus, WriteBatch,

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use nephometer_drivers::{
-    CatalogChange, CatalogError, CatalogState, IndexCounts, IndexError, Indexer, LateCount, MetricQuery,
-    NewMetric, NewResource, PartCatalog, PolicyChange, ResourceChange, ResourceQuery, ResourceTypeChange,
+    CatalogChange, CatalogError, CatalogState, IndexCounts, IndexError, Indexer, LateCount, LifeQuery,
+    MetricQuery, NewMetric, NewResource, PartCatalog, PolicyChange, ResourceChange, ResourceLife,
+    ResourceQuery, ResourceTypeChange,
 };
 use nephometer_model::{
     ArchivePolicy, ArchivePolicyRule, Clock, Filter, Metric, MetricId, Resource, ResourceId, ResourceType,
@@ -17,7 +18,9 @@ use crate::postgres::{PostgresDatabase, PostgresSettings};
 use crate::session::{Operation, Shared};
 use crate::sqlite::{SqliteDatabase, SqliteSettings};
 use crate::update::{self, Update};
-use crate::{Failure, OpenError, catalog, list, metric_list, metrics, policies, resources, rules, types};
+use crate::{
+    Failure, OpenError, catalog, list, lives, metric_list, metrics, policies, resources, rules, types,
+};
 
 /// The index and the part catalog in one database.
 pub struct SqlIndex {
@@ -204,6 +207,10 @@ impl Indexer for SqlIndex {
 
     async fn list_resources(&self, query: &ResourceQuery) -> Result<Vec<Resource>, IndexError> {
         self.read(query.clone(), |session, query| Box::pin(list::list(session, query))).await
+    }
+
+    async fn list_lives(&self, query: &LifeQuery) -> Result<Vec<ResourceLife>, IndexError> {
+        self.read(*query, |session, query| Box::pin(lives::list(session, query))).await
     }
 
     async fn create_metric(&self, metric: NewMetric) -> Result<Metric, IndexError> {

@@ -12,6 +12,7 @@ mod filter;
 mod index;
 mod labels;
 mod list;
+mod lives;
 mod metric_list;
 mod metrics;
 mod migrate;

@@ -6,9 +6,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use nephometer_model::{Metric, MetricId, PolicyKey, ResourceId, SeriesKey};
+use nephometer_model::{Metric, MetricId, PolicyKey, Resource, ResourceId, SeriesKey};
 use parking_lot::RwLock;
 use quick_cache::sync::Cache;
+
+use crate::expiry::Endings;
 
 /// Distinct names and creators that are remembered; metrics of further ones are looked up in the index each time.
 const MAX_TEXTS: usize = 1 << 20;
@@ -24,6 +26,13 @@ pub(crate) struct CachedMetric {
     pub(crate) creator: TextId,
 }
 
+impl CachedMetric {
+    /// Whether its resource is known to have ended: then measures may restore it.
+    pub(crate) fn is_of_ended(self) -> bool {
+        self.creator == TextId::OF_ENDED
+    }
+}
+
 /// A text that is held once. Ids are never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TextId(u32);
@@ -33,6 +42,9 @@ impl TextId {
     const NONE: Self = Self(u32::MAX);
     /// Stands for a text that did not fit; never in the cache.
     const UNKNOWN: Self = Self(u32::MAX - 1);
+    /// Stands for whoever made a metric of an ended resource; never in the cache, so that those who write to such a
+    /// metric pass by [`MetricCache::enter`] and are noticed, and no others pay for it.
+    const OF_ENDED: Self = Self(u32::MAX - 2);
 }
 
 /// Texts held once each.
@@ -67,6 +79,8 @@ pub(crate) struct MetricCache {
     creators: RwLock<Texts>,
     /// Grows with every forgetting, so that what was read from the index before one is not entered after it.
     generation: RwLock<u64>,
+    /// Resources that have ended.
+    pub(crate) endings: Endings,
 }
 
 /// Permission to enter what the index says from now on.
@@ -84,6 +98,7 @@ impl MetricCache {
             names: RwLock::default(),
             creators: RwLock::default(),
             generation: RwLock::new(0),
+            endings: Endings::default(),
         }
     }
 
@@ -108,12 +123,13 @@ impl MetricCache {
     /// The entry of `metric`; it is remembered unless something was forgotten since `generation`.
     pub(crate) fn enter(&self, metric: &Metric, generation: Generation) -> CachedMetric {
         let creator = match &metric.creator {
+            _ if self.endings.meets(metric) => TextId::OF_ENDED,
             Some(creator) => intern(&self.creators, creator).unwrap_or(TextId::UNKNOWN),
             None => TextId::NONE,
         };
         let entry = CachedMetric { key: metric.key, policy: metric.policy.key, creator };
         let current = self.generation.read();
-        if *current == generation.0 && creator != TextId::UNKNOWN {
+        if *current == generation.0 && !matches!(creator, TextId::UNKNOWN | TextId::OF_ENDED) {
             self.by_id.insert(metric.id, entry);
             if let (Some(resource), Some(name)) = (metric.resource_id, &metric.name)
                 && let Some(name) = intern(&self.names, name)
@@ -141,6 +157,29 @@ impl MetricCache {
                 self.by_name.remove(&(resource, *name));
             }
         }
+    }
+
+    /// Remembers that `resource` has ended, and forgets its metrics.
+    pub(crate) fn end(&self, resource: &Resource) {
+        let Some(end) = resource.ended_at else { return };
+        let mut generation = self.generation.write();
+        *generation += 1;
+        self.endings.insert([(resource.id, end)]);
+        let ids = self.names.read();
+        for (name, id) in &resource.metrics {
+            self.by_id.remove(id);
+            if let Some(name) = ids.ids.get(name.as_str()) {
+                self.by_name.remove(&(resource.id, *name));
+            }
+        }
+    }
+
+    /// Forgets all metrics.
+    pub(crate) fn clear(&self) {
+        let mut generation = self.generation.write();
+        *generation += 1;
+        self.by_id.clear();
+        self.by_name.clear();
     }
 
     /// Forgets which metrics these names stand for.

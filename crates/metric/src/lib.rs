@@ -4,6 +4,7 @@ mod access;
 mod aggregates;
 mod cache;
 mod error;
+mod expiry;
 pub mod influxdb;
 pub mod ingest;
 mod invalid;
@@ -31,6 +32,7 @@ pub use aggregates::{
     ResourceAggregates, ResourceSelection, ValueSearch,
 };
 pub use error::MetricError;
+pub use expiry::{Expirer, ExpiryOutcome, ExpirySettings};
 pub use invalid::{InvalidInput, Step, python_str};
 pub use measures::{
     MeasureError, MeasuresQuery, MetricAddress, ResourceMeasures, Series, UnknownResource, WriteTarget,

@@ -105,6 +105,9 @@ impl MetricService {
         resource_id: ResourceId,
         name: &str,
     ) -> Result<MetricWithResource, MetricError> {
+        if type_name != ResourceType::GENERIC {
+            self.indexer.resource_type(type_name).await?;
+        }
         let found = self.indexer.metrics_by_name(&[(resource_id, name.to_owned())]).await?.pop();
         match found {
             Some(metric) => self.with_resource(metric).await,

@@ -86,7 +86,7 @@ fn whole_micros(time: Timestamp) -> Timestamp {
 }
 
 /// The next point in time that the index can tell from this one: revisions are in order even where the clock is not.
-fn just_after(time: Timestamp) -> Timestamp {
+pub(crate) fn just_after(time: Timestamp) -> Timestamp {
     Timestamp::from_micros(time.micros().saturating_add(1))
 }
 

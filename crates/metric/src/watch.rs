@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use nephometer_drivers::{
-    IndexCounts, IndexError, Indexer, MetricQuery, NewMetric, NewResource, PolicyChange, ResourceChange,
-    ResourceMetric, ResourceQuery, ResourceTypeChange,
+    IndexCounts, IndexError, Indexer, LifeQuery, MetricQuery, NewMetric, NewResource, PolicyChange,
+    ResourceChange, ResourceLife, ResourceMetric, ResourceQuery, ResourceTypeChange,
 };
 use nephometer_model::{
     ArchivePolicy, ArchivePolicyRule, Filter, Metric, MetricId, Resource, ResourceId, ResourceType,
@@ -37,6 +37,25 @@ impl WatchedIndexer {
             })
             .collect();
         if ids.is_empty() { Ok(Vec::new()) } else { self.inner.metrics_by_id(&ids).await }
+    }
+
+    /// Runs a change that may set the end of a resource, and remembers where it stands.
+    async fn follow_end(
+        &self,
+        id: ResourceId,
+        change: impl Future<Output = Answer<Resource>>,
+    ) -> Answer<Resource> {
+        let endings = &self.cache.endings;
+        if !endings.is_watching() {
+            return change.await;
+        }
+        let _alone = endings.change(id).await;
+        let resource = change.await?;
+        match resource.ended_at {
+            Some(_) => self.cache.end(&resource),
+            None => endings.remove([id]),
+        }
+        Ok(resource)
     }
 }
 
@@ -106,7 +125,7 @@ impl Indexer for WatchedIndexer {
 
     async fn create_resource(&self, resource: NewResource) -> Answer<Resource> {
         let moved = self.moved(resource.metrics.values()).await?;
-        let result = self.inner.create_resource(resource).await;
+        let result = self.follow_end(resource.id, self.inner.create_resource(resource)).await;
         if !moved.is_empty() {
             self.cache.forget(&moved);
         }
@@ -124,12 +143,14 @@ impl Indexer for WatchedIndexer {
         change: ResourceChange,
     ) -> Answer<Resource> {
         let Some(metrics) = &change.metrics else {
-            return self.inner.update_resource(type_name, id, change).await;
+            let sets_end = change.ended_at.is_some();
+            let update = self.inner.update_resource(type_name, id, change);
+            return if sets_end { self.follow_end(id, update).await } else { update.await };
         };
         let moved = self.moved(metrics.values()).await?;
         let before =
             if change.append_metrics { None } else { Some(self.inner.resource(type_name, id).await?) };
-        let result = self.inner.update_resource(type_name, id, change).await;
+        let result = self.follow_end(id, self.inner.update_resource(type_name, id, change)).await;
         if !moved.is_empty() {
             self.cache.forget(&moved);
         }
@@ -142,17 +163,23 @@ impl Indexer for WatchedIndexer {
     async fn delete_resource(&self, type_name: &str, id: ResourceId) -> Answer<Vec<Metric>> {
         let metrics = self.inner.delete_resource(type_name, id).await?;
         self.cache.forget(&metrics);
+        self.cache.endings.remove([id]);
         Ok(metrics)
     }
 
     async fn delete_resources(&self, type_name: &str, filter: &Filter) -> Answer<(u64, Vec<Metric>)> {
         let (count, metrics) = self.inner.delete_resources(type_name, filter).await?;
         self.cache.forget(&metrics);
+        self.cache.endings.remove(metrics.iter().filter_map(|metric| metric.resource_id));
         Ok((count, metrics))
     }
 
     async fn list_resources(&self, query: &ResourceQuery) -> Answer<Vec<Resource>> {
         self.inner.list_resources(query).await
+    }
+
+    async fn list_lives(&self, query: &LifeQuery) -> Answer<Vec<ResourceLife>> {
+        self.inner.list_lives(query).await
     }
 
     async fn create_metric(&self, metric: NewMetric) -> Answer<Metric> {

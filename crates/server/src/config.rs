@@ -14,7 +14,7 @@ pub(crate) use check::parse_listen;
 pub(crate) use layers::Layers;
 use sections::{AdminSection, IndexSection, MetricSection, PolicySection, StorageSection};
 pub(crate) use sections::{
-    AuthMode, LogFormat, LogSection, MetricApiSection, SelfMonitoringSection, StatsdSection,
+    AuthMode, ExpirerSection, LogFormat, LogSection, MetricApiSection, SelfMonitoringSection, StatsdSection,
 };
 
 /// The documented default file; a test holds it to [`Config::default`].
@@ -30,6 +30,7 @@ pub(crate) struct Config {
     pub(crate) metric: MetricSection,
     pub(crate) policy: PolicySection,
     pub(crate) statsd: StatsdSection,
+    pub(crate) expirer: ExpirerSection,
     pub(crate) self_monitoring: SelfMonitoringSection,
     pub(crate) admin: AdminSection,
     pub(crate) log: LogSection,

@@ -2,6 +2,7 @@
 //! and its task, and reports its end through its [`Handle`].
 
 pub(crate) mod admin;
+pub(crate) mod expirer;
 pub(crate) mod metric_api;
 pub(crate) mod policy_reload;
 pub(crate) mod self_monitoring;

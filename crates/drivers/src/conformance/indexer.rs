@@ -3,6 +3,7 @@
 mod filters;
 mod fixtures;
 mod history;
+mod lives;
 mod metric_lists;
 mod metrics;
 mod moves;
@@ -14,6 +15,7 @@ mod types;
 pub use filters::*;
 pub(super) use fixtures::delete_some_metrics;
 pub use history::*;
+pub use lives::*;
 pub use metric_lists::*;
 pub use metrics::*;
 pub use moves::*;
@@ -64,6 +66,8 @@ macro_rules! for_each_indexer_behaviour {
             history_shows_each_revision
             history_is_searched_like_the_present
             history_is_paged
+            lives_are_listed_by_state
+            lives_are_paged
             pages_walk_through_everything
             pages_put_nulls_where_they_belong
             pages_sort_by_attributes

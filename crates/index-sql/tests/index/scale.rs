@@ -1,5 +1,6 @@
 //! How long things take with many resources and metrics. Not a test of anything by itself: run it with
-//! `NEPHOMETER_SCALE=100000 cargo test --release -p nephometer-index-sql scale -- --ignored --nocapture`.
+//! `NEPHOMETER_SCALE=1000000 cargo test --release -p nephometer-index-sql sqlite_scale -- --ignored --nocapture`.
+//! With `NEPHOMETER_SCALE_FILE` the SQLite file is kept there, and measured as it is where it exists already.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use nephometer_drivers::conformance::NOW;
 use nephometer_drivers::{
     Direction, Indexer, MetricAccess, MetricQuery, NewMetric, NewResource, Page, ResourceQuery, Sort,
 };
-use nephometer_index_sql::SqlIndex;
+use nephometer_index_sql::{SqlIndex, SqliteSettings};
 use nephometer_model::{
     ArchivePolicy, Attribute, AttributeKind, AttributeValue, Comparison, Filter, FilterValue, MetricId,
     ResourceId, ResourceType, ResourceTypeState, Timestamp,
@@ -19,7 +20,12 @@ use uuid::Uuid;
 
 use crate::support;
 
-const METRICS: u128 = 10;
+/// Metrics of each resource.
+const METRICS: u128 = 4;
+/// Resources made at a time; those that wait together are one transaction.
+const AT_A_TIME: usize = 2000;
+/// Page cache while the data is made, in KiB.
+const POPULATING_CACHE_KIB: u32 = 2 * 1024 * 1024;
 
 /// Scatters numbers over all UUIDs, as random ids would be.
 fn scattered(number: u128) -> Uuid {
@@ -106,7 +112,7 @@ async fn populate(index: &Arc<SqlIndex>, resources: u128) {
     #[expect(clippy::disallowed_methods, reason = "a measurement")]
     let start = Instant::now();
     stream::iter(0..resources)
-        .for_each_concurrent(64, |number| async move {
+        .for_each_concurrent(AT_A_TIME, |number| async move {
             index.create_resource(resource(number)).await.unwrap();
         })
         .await;
@@ -114,8 +120,8 @@ async fn populate(index: &Arc<SqlIndex>, resources: u128) {
     println!("{resources} resources made in {seconds:.1} s");
     #[expect(clippy::disallowed_methods, reason = "a measurement")]
     let start = Instant::now();
-    for first in (0..resources).step_by(1000) {
-        let owners = first..(first + 1000).min(resources);
+    for first in (0..resources).step_by(5000) {
+        let owners = first..(first + 5000).min(resources);
         let news = owners.flat_map(|owner| (0..METRICS).map(move |number| metric(owner, number)));
         index.create_or_get_metrics(news.collect()).await.unwrap();
     }
@@ -139,7 +145,7 @@ fn list(filter: Filter, limit: Option<u64>, sorts: &[(&str, Direction)]) -> Reso
     }
 }
 
-async fn measure_resources(index: &SqlIndex) {
+async fn measure_resources(index: &SqlIndex, resources: u128) {
     let text = |name: &str, text: &str| Filter::eq_text(name, text);
     let above =
         |name: &str, value: f64| Filter::Compare(Comparison::Gt, name.to_owned(), FilterValue::Number(value));
@@ -156,6 +162,13 @@ async fn measure_resources(index: &SqlIndex) {
     second_page.page.marker = first.last().map(|resource| resource.id.to_string());
     let mut history = list(text("id", &scattered(77).to_string()), Some(1000), &[]);
     history.history = true;
+    let sorted_after = |key: &str, number: u128| {
+        let mut page = list(Filter::All, Some(1000), &[(key, ascending)]);
+        page.page.marker = Some(scattered(number).to_string());
+        page
+    };
+    let equal =
+        |name: &str, value: f64| Filter::Compare(Comparison::Eq, name.to_owned(), FilterValue::Number(value));
     for (what, query) in [
         ("first page", list(Filter::All, Some(1000), &[])),
         ("first page of generic", generic),
@@ -164,6 +177,14 @@ async fn measure_resources(index: &SqlIndex) {
         ("page by started_at desc", list(Filter::All, Some(1000), &[("started_at", Direction::Descending)])),
         ("page by project", list(Filter::All, Some(1000), &[("project_id", ascending)])),
         ("page by host (attribute)", list(Filter::All, Some(1000), &[("host", ascending)])),
+        ("page by host, from the middle", sorted_after("host", resources / 2)),
+        ("page by display_name, from the middle", sorted_after("display_name", resources / 2)),
+        ("page by vcpus desc", list(Filter::All, Some(1000), &[("vcpus", Direction::Descending)])),
+        ("page by launched, from the middle", sorted_after("launched", resources / 2)),
+        ("page by project, from the middle", sorted_after("project_id", resources / 2)),
+        ("page by started_at, from the middle", sorted_after("started_at", resources / 2)),
+        ("page by host where vcpus =", list(equal("vcpus", 7.0), Some(1000), &[("host", ascending)])),
+        ("10,000 where vcpus =", list(equal("vcpus", 7.0), Some(10_000), &[])),
         ("a member's page", list(member, Some(1000), &[])),
         ("host = (one in 1000)", list(text("host", "host-7"), Some(1000), &[])),
         (
@@ -230,23 +251,35 @@ async fn measure_metrics(index: &SqlIndex, resources: u128) {
     timed("one metric", Vec::len, async || index.metrics_by_id(&ids[..1]).await).await;
 }
 
-async fn measure(index: SqlIndex) {
-    let resources =
-        std::env::var("NEPHOMETER_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000);
-    let index = Arc::new(index);
-    populate(&index, resources).await;
-    measure_resources(&index).await;
-    measure_metrics(&index, resources).await;
+fn resources_wanted() -> u128 {
+    std::env::var("NEPHOMETER_SCALE").ok().and_then(|text| text.parse().ok()).unwrap_or(20_000)
+}
+
+async fn measure(index: &SqlIndex, resources: u128) {
+    measure_resources(index, resources).await;
+    measure_metrics(index, resources).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn sqlite_scale() {
-    measure(support::sqlite().await.index).await;
+    let directory = tempfile::tempdir().unwrap();
+    let kept = std::env::var_os("NEPHOMETER_SCALE_FILE").map(std::path::PathBuf::from);
+    let path = kept.unwrap_or_else(|| directory.path().join("index.sqlite"));
+    if !path.exists() {
+        let settings = SqliteSettings { cache_kib: POPULATING_CACHE_KIB, ..SqliteSettings::at(&path) };
+        let index = Arc::new(SqlIndex::open_sqlite(&settings, support::clock()).unwrap());
+        populate(&index, resources_wanted()).await;
+    }
+    let index = SqlIndex::open_sqlite(&SqliteSettings::at(path), support::clock()).unwrap();
+    let resources = u128::from(index.counts().await.unwrap().resources);
+    measure(&index, resources).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn postgres_scale() {
-    measure(support::postgres().await.index).await;
+    let index = Arc::new(support::postgres().await.index);
+    populate(&index, resources_wanted()).await;
+    measure(&index, resources_wanted()).await;
 }

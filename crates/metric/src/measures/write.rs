@@ -67,7 +67,8 @@ impl MetricService {
         self.store_runs(vec![(target.metric, len)], measures).await
     }
 
-    /// Stores measures whose owners are known; runs without measures are left out.
+    /// Stores measures whose owners are known; runs without measures are left out. Resources that had ended before
+    /// their measures are open again when this returns.
     pub(crate) async fn store_runs(
         &self,
         runs: Vec<(CachedMetric, u32)>,
@@ -76,12 +77,17 @@ impl MetricService {
         if measures.is_empty() {
             return Ok(());
         }
+        let restored = self.cache.endings.restored_by(&runs, &measures.timestamps_ns);
         let runs = runs
             .into_iter()
             .filter(|(_, len)| *len > 0)
             .map(|(metric, len)| SeriesRun { key: metric.key, policy: metric.policy, len })
             .collect();
         let batch = WriteBatch { runs, timestamps_ns: measures.timestamps_ns, values: measures.values };
+        // First, so that an error means that nothing was stored.
+        for (resource, newest) in restored {
+            self.restore(resource, newest).await?;
+        }
         Ok(self.store.write(batch).await?)
     }
 

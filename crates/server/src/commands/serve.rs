@@ -11,7 +11,9 @@ use crate::cli::GlobalArgs;
 use crate::config::Config;
 use crate::logging;
 use crate::policy_file::PolicyFile;
-use crate::roles::{Handle, Shutdown, Stop, admin, metric_api, policy_reload, self_monitoring, statsd};
+use crate::roles::{
+    Handle, Shutdown, Stop, admin, expirer, metric_api, policy_reload, self_monitoring, statsd,
+};
 use crate::run_file::{DataDirLock, RunFile};
 use crate::telemetry::Telemetry;
 use crate::watcher::Watcher;
@@ -71,6 +73,10 @@ async fn start_roles(config: &Config, parts: &Parts, shutdown: &Shutdown) -> Res
     ));
     let policy = Arc::new(PolicyFile::load(&config.policy.file)?);
     let mut roles = Vec::new();
+    if config.expirer.is_wanted() {
+        let service = Arc::clone(&parts.service);
+        roles.push(expirer::start(service, &config.expirer, shutdown.clone()).await?);
+    }
     let api = metric_api::Deps {
         service: Arc::clone(&parts.service),
         enforcer: Arc::clone(&policy) as Arc<dyn PolicyEnforcer>,

@@ -92,6 +92,7 @@ impl Config {
             ("metric_api.max_body_bytes", api.max_body_bytes as u64),
             ("metric_api.max_connections", api.max_connections as u64),
             ("self_monitoring.interval_seconds", self.self_monitoring.interval_seconds),
+            ("expirer.interval_seconds", self.expirer.interval_seconds),
         ] {
             if value == 0 {
                 problems.push(Problem::new(format!("{key}: must be at least 1")));

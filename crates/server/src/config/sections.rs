@@ -2,7 +2,9 @@
 //! a test holds that file to these defaults. An empty text means "not set".
 
 use std::path::PathBuf;
+use std::time::Duration;
 
+use nephometer_metric::ExpirySettings;
 use nephometer_model::{AggregationMethod, MethodSet};
 use serde::{Deserialize, Serialize};
 
@@ -215,5 +217,38 @@ impl Default for StatsdSection {
             archive_policy_name: String::new(),
             flush_delay_seconds: 10.0,
         }
+    }
+}
+
+/// Resources that end and go by themselves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct ExpirerSection {
+    /// Resources without a measure for so long end; 0 for never.
+    pub(crate) resource_inactive_after_seconds: u64,
+    /// Resources that ended so long ago are deleted; 0 for never.
+    pub(crate) resource_cleanup_after_seconds: u64,
+    /// How often that is looked at.
+    pub(crate) interval_seconds: u64,
+}
+
+impl ExpirerSection {
+    /// Whether there is anything to do.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.expiry() != ExpirySettings::default()
+    }
+
+    /// What the service is told.
+    pub(crate) fn expiry(&self) -> ExpirySettings {
+        let after = |seconds: u64| (seconds > 0).then(|| Duration::from_secs(seconds));
+        ExpirySettings {
+            inactive_after: after(self.resource_inactive_after_seconds),
+            cleanup_after: after(self.resource_cleanup_after_seconds),
+        }
+    }
+}
+
+impl Default for ExpirerSection {
+    fn default() -> Self {
+        Self { resource_inactive_after_seconds: 0, resource_cleanup_after_seconds: 0, interval_seconds: 300 }
     }
 }

@@ -15,7 +15,6 @@ const NO_WORKERS: &str =
 const NO_COORDINATION: &str = "nothing is coordinated between processes";
 const STORAGE: &str = "measures are kept in storage.data_dir; data in Gnocchi's storage is not read";
 const NO_UWSGI: &str = "the program serves HTTP itself";
-const NO_EXPIRY: &str = "resources are not ended or removed by themselves";
 const KEYSTONE: &str = "Keystone comes in a later version";
 const NO_AMQP1: &str = "collectd over AMQP 1.0 comes in a later version";
 const CORS: &str = "methods and headers are those that upstream allows by default";
@@ -55,8 +54,8 @@ const OPTIONS: &[(&str, &str, &str, Fate)] = &[
     ("api", "operation_timeout", "10", Gone("refresh and creation are immediate, nothing is waited for")),
     ("api", "refresh_timeout", "10", Gone("refresh and creation are immediate, nothing is waited for")),
     ("api", "enable_proxy_headers_parsing", "false", Mapped),
-    ("metricd", "metric_inactive_after", "0", Gone(NO_EXPIRY)),
-    ("metricd", "resource_cleanup_after", "0", Gone(NO_EXPIRY)),
+    ("metricd", "metric_inactive_after", "0", Mapped),
+    ("metricd", "resource_cleanup_after", "0", Mapped),
     ("metricd", "*", "", Gone(NO_WORKERS)),
     ("storage", "driver", "file", Gone(STORAGE)),
     ("storage", "file_basepath", "/var/lib/gnocchi", Gone(STORAGE)),

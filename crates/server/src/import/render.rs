@@ -18,6 +18,7 @@ pub(super) fn render(name: &str, ini: &Ini) -> String {
     metric_api(ini, &mut out);
     rest(name, ini, &mut out);
     statsd(ini, &mut out);
+    expirer(ini, &mut out);
     no_counterpart(ini, &mut out);
     out.0
 }
@@ -156,6 +157,20 @@ fn statsd(ini: &Ini, out: &mut Out) {
     out.key("creator", or_default("creator"));
     out.key("archive_policy_name", or_default("archive_policy_name"));
     number(ini, out, ("statsd", "flush_delay"), "flush_delay_seconds");
+}
+
+fn expirer(ini: &Ini, out: &mut Out) {
+    let options = [
+        (("metricd", "metric_inactive_after"), "resource_inactive_after_seconds"),
+        (("metricd", "resource_cleanup_after"), "resource_cleanup_after_seconds"),
+    ];
+    if options.iter().all(|((section, option), _)| ini.get(section, option).is_none()) {
+        return;
+    }
+    out.section("expirer");
+    for (from, key) in options {
+        typed(ini, out, from, key, |text| text.parse::<u32>().ok().map(i64::from));
+    }
 }
 
 /// Values are not repeated here: they may be secrets.

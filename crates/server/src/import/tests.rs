@@ -80,6 +80,8 @@ driver = ceph
 ceph_secret = hush
 [metricd]
 workers = 4
+metric_inactive_after = 86400
+resource_cleanup_after = 2592000
 [statsd]
 resource_id = 07f26121-5777-48ba-8a0b-d70468133dd9
 host = ::1
@@ -106,6 +108,8 @@ x = 1
     assert_eq!(config.statsd.archive_policy_name, "high");
     assert_eq!(config.metric.default_aggregation_methods, ["mean", "max"]);
     assert_eq!(config.policy.file, "/etc/gnocchi/policy.yaml");
+    assert_eq!(config.expirer.resource_inactive_after_seconds, 86_400);
+    assert_eq!(config.expirer.resource_cleanup_after_seconds, 2_592_000);
     for expected in [
         "#url = \"postgresql://gnocchi:secret@db/gnocchi\"",
         "# [DEFAULT] log_file: logs go to",
