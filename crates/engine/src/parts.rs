@@ -1,19 +1,20 @@
 //! Open parts: where their blocks are read, cached, and set aside when damaged.
 
+mod contents;
 mod damage;
 mod set;
 mod writer;
 
-use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use nephometer_drivers::{PartKind, PartRow, StoreError};
 use nephometer_series::Points;
-use nephometer_series::codec::{RollupBlock, RollupEntry};
+use nephometer_series::codec::{RawBlock, RollupBlock, RollupEntry};
 use quick_cache::sync::Cache;
 
+pub(crate) use contents::Contents;
 pub(crate) use damage::Damage;
 pub(crate) use set::{PartSet, rank};
 pub(crate) use writer::{NewPart, PartsWriter, Provenance, discard};
@@ -71,10 +72,10 @@ impl Shelf {
 
     /// The part that has just been written.
     pub(crate) fn new_part(self: &Arc<Self>, part: &NewPart) -> Arc<Part> {
-        self.build(part.row.clone(), OnceLock::from(part.policies.clone()))
+        self.build(part.row.clone(), OnceLock::from(part.contents.clone()))
     }
 
-    fn build(self: &Arc<Self>, row: PartRow, policies: OnceLock<BTreeSet<u32>>) -> Arc<Part> {
+    fn build(self: &Arc<Self>, row: PartRow, contents: OnceLock<Contents>) -> Arc<Part> {
         let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
         let file = file_name(&row);
         let shelf = Arc::clone(self);
@@ -84,7 +85,7 @@ impl Shelf {
             serial,
             shelf,
             reader: OnceLock::new(),
-            policies,
+            contents,
             damaged: AtomicBool::new(false),
             replaced: AtomicBool::new(false),
         })
@@ -99,7 +100,7 @@ pub(crate) struct Part {
     shelf: Arc<Shelf>,
     /// Nothing where the file cannot be used at all.
     reader: OnceLock<Option<PartReader>>,
-    policies: OnceLock<BTreeSet<u32>>,
+    contents: OnceLock<Contents>,
     damaged: AtomicBool,
     replaced: AtomicBool,
 }
@@ -151,22 +152,38 @@ impl Part {
         }
     }
 
-    /// Policies of the series inside; read from all directories where the part is of an earlier run.
-    pub(crate) fn policies(&self) -> Result<&BTreeSet<u32>, StoreError> {
-        if let Some(policies) = self.policies.get() {
-            return Ok(policies);
+    /// What is inside; read from all blocks where the part is of an earlier run.
+    pub(crate) fn contents(&self) -> Result<&Contents, StoreError> {
+        if let Some(contents) = self.contents.get() {
+            return Ok(contents);
         }
-        let mut policies = BTreeSet::new();
+        let mut contents = Contents::default();
         if let Some(reader) = self.reader()? {
             for index in 0..reader.index().len() {
                 match self.block_uncached(reader, index)? {
-                    Some(Block::Raw(block)) => policies.extend(block.entries().iter().map(|e| e.policy)),
-                    Some(Block::Rollup(block)) => policies.extend(block.entries().iter().map(|e| e.policy)),
+                    Some(Block::Raw(block)) => self.note_raw(reader, index, &block, &mut contents),
+                    Some(Block::Rollup(block)) => {
+                        block
+                            .entries()
+                            .iter()
+                            .for_each(|entry| contents.note_slots(entry.policy, entry.count));
+                    }
                     None => {}
                 }
             }
         }
-        Ok(self.policies.get_or_init(|| policies))
+        Ok(self.contents.get_or_init(|| contents))
+    }
+
+    fn note_raw(&self, reader: &PartReader, index: usize, block: &RawBlock, contents: &mut Contents) {
+        let mut timestamps_ns = Vec::new();
+        for (at, entry) in block.entries().iter().enumerate() {
+            timestamps_ns.clear();
+            match block.decode_times(at, &mut timestamps_ns) {
+                Ok(()) => contents.note(entry.policy, &timestamps_ns),
+                Err(error) => self.stream_damaged(reader, index, &error.to_string()),
+            }
+        }
     }
 
     /// Damage that showed when a stream of block `index` was decoded.

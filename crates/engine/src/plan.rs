@@ -10,11 +10,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use nephometer_drivers::{PartId, PartKind, PartRow, StoreError};
+use nephometer_model::ArchivePolicy;
 
 use crate::core::Core;
 use crate::merge::{Job, Orders, merged_rank};
 use crate::parts::{Part, PartSet, rank};
-use crate::retention::horizons_ns;
+use crate::retention::{dense_horizon_ns, horizons_ns};
 use crate::settings::{Settings, seconds_to_ns};
 use crate::tombstones::applies;
 
@@ -53,15 +54,14 @@ fn of_age(
     tried: &BTreeSet<PartId>,
     now_ns: i64,
 ) -> Result<Option<Choice>, StoreError> {
-    let spans = |policy| core.policy(policy).map_or_else(Vec::new, |policy| horizons_ns(&policy));
-    let all: BTreeSet<i64> = core.policies().iter().flat_map(|policy| horizons_ns(policy)).collect();
+    let all = all_horizons_ns(core);
     let min_gap_ns = core.settings.partition_ns() / 8;
     for part in orders.parts.iter().filter(|part| !tried.contains(&part.row.id)) {
         // What is inside is looked at only where it may matter.
         if !is_of_age(&part.row, &all, now_ns, min_gap_ns) {
             continue;
         }
-        let horizons = part.policies()?.iter().flat_map(|policy| spans(*policy)).collect();
+        let horizons = horizons_of(core, part)?;
         if is_of_age(&part.row, &horizons, now_ns, min_gap_ns) {
             let inputs = match part.row.kind {
                 PartKind::Raw => with_leftovers(orders, part, &horizons),
@@ -71,6 +71,29 @@ fn of_age(
         }
     }
     Ok(None)
+}
+
+/// The horizons of all policies.
+fn all_horizons_ns(core: &Core) -> BTreeSet<i64> {
+    let min_raw_ns = core.settings.min_raw_ns();
+    let of = |policy: &Arc<ArchivePolicy>| {
+        let dense = dense_horizon_ns(policy, min_raw_ns).map(|(span, _)| span);
+        horizons_ns(policy).into_iter().chain(dense)
+    };
+    core.policies().iter().flat_map(of).collect()
+}
+
+/// The horizons of the policies inside `part`; those of dense measures only where it holds many.
+fn horizons_of(core: &Core, part: &Part) -> Result<BTreeSet<i64>, StoreError> {
+    let contents = part.contents()?;
+    let mut horizons = BTreeSet::new();
+    for policy in contents.policies().filter_map(|policy| core.policy(policy)) {
+        horizons.extend(horizons_ns(&policy));
+        let dense = dense_horizon_ns(&policy, core.settings.min_raw_ns())
+            .filter(|(_, distance_ns)| contents.is_dense(policy.key.0, *distance_ns));
+        horizons.extend(dense.map(|(span, _)| span));
+    }
+    Ok(horizons)
 }
 
 /// The first part that holds something deleted.

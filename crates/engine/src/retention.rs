@@ -1,6 +1,6 @@
 //! How far back the aggregates and raw measures of a policy reach, counted from a series' newest measure.
 
-use nephometer_model::{ArchivePolicy, PolicyItem, Timespan, Timestamp};
+use nephometer_model::{AggregationMethod, ArchivePolicy, PolicyItem, Reducer, Timespan, Timestamp};
 
 /// The start of the bucket of width `granularity_ns` that holds `at_ns`; saturates.
 pub(crate) fn floor_ns(at_ns: i64, granularity_ns: i64) -> i64 {
@@ -37,22 +37,45 @@ pub(crate) fn reach_ns(policy: &ArchivePolicy) -> Option<i64> {
     policy.definition.iter().map(reach).collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
-/// How long raw measures of `policy` are kept before rollups take their place: the span of its finest definition,
-/// at least its back window and the coarsest bucket. Nothing where no other definition keeps longer, so that rollups
-/// would have no use.
-pub(crate) fn raw_span_ns(policy: &ArchivePolicy) -> Option<i64> {
+/// The most that raw measures of a series may be kept where rollups take no less room.
+pub(crate) const NO_LIMIT_NS: i64 = i64::MAX;
+
+/// A column of rollups takes about as much room as so many measures for each slot.
+const MEASURES_PER_COLUMN: usize = 4;
+
+/// With more measures than this in each bucket of the finest definition, rollups of all methods of `policy` take much
+/// less room than raw measures. Counts, which hardly vary, and means beside sums cost nothing.
+pub(crate) fn dense_bucket(policy: &ArchivePolicy) -> usize {
+    let of = AggregationMethod::of;
+    let is_free = |method: &AggregationMethod| {
+        *method == of(Reducer::Count)
+            || (*method == of(Reducer::Mean) && policy.methods.contains(of(Reducer::Sum)))
+    };
+    policy.methods.iter().filter(|method| !is_free(method)).count().max(1) * MEASURES_PER_COLUMN
+}
+
+/// How long raw measures of `policy` are kept before rollups take their place: the span of its finest definition, but
+/// no more than `most_ns`; at least its back window and the coarsest bucket. Nothing where no definition keeps longer,
+/// so that rollups would have no use.
+pub(crate) fn raw_span_ns(policy: &ArchivePolicy, most_ns: i64) -> Option<i64> {
     let finest = policy.definition.iter().min_by_key(|item| item.granularity)?;
     let coarsest_ns = policy.definition.iter().map(|item| item.granularity.ns()).max()?;
     let window = i64::try_from(policy.back_window).unwrap_or(i64::MAX).saturating_add(1);
-    let keep_ns = finest.timespan()?.ns().max(window.saturating_mul(coarsest_ns));
+    let finest_ns = finest.timespan().map_or(i64::MAX, Timespan::ns);
+    let keep_ns = finest_ns.min(most_ns).max(window.saturating_mul(coarsest_ns));
     let longer = |item: &PolicyItem| item.timespan().is_none_or(|span| span.ns() > keep_ns);
-    policy.definition.iter().any(longer).then_some(keep_ns)
+    (keep_ns < i64::MAX && policy.definition.iter().any(longer)).then_some(keep_ns)
 }
 
-/// The end of what rollups may take the place of: aligned so that no bucket that starts at or after it needs older
-/// measures. Never later than `limit_ns`.
-pub(crate) fn rollup_floor_ns(policy: &ArchivePolicy, newest_ns: i64, limit_ns: i64) -> Option<i64> {
-    let end_ns = newest_ns.saturating_sub(raw_span_ns(policy)?).min(limit_ns);
+/// The end of what rollups may take the place of, where raw measures are kept for `raw_span_ns`: aligned so that no
+/// bucket that starts at or after it needs older measures. Never later than `limit_ns`.
+pub(crate) fn rollup_floor_ns(
+    policy: &ArchivePolicy,
+    newest_ns: i64,
+    raw_span_ns: i64,
+    limit_ns: i64,
+) -> Option<i64> {
+    let end_ns = newest_ns.saturating_sub(raw_span_ns).min(limit_ns);
     policy.definition.iter().map(|item| floor_ns(end_ns, item.granularity.ns())).min()
 }
 
@@ -67,10 +90,19 @@ pub(crate) fn upstream_limit_ns(policy: &ArchivePolicy, newest_ns: i64) -> Optio
 /// How long after a measure something of it may be dropped: the spans of raw and of each definition, ascending.
 pub(crate) fn horizons_ns(policy: &ArchivePolicy) -> Vec<i64> {
     let spans = policy.definition.iter().filter_map(|item| item.timespan()).map(|span| span.ns());
-    let mut horizons: Vec<i64> = spans.chain(raw_span_ns(policy)).collect();
+    let mut horizons: Vec<i64> = spans.chain(raw_span_ns(policy, NO_LIMIT_NS)).collect();
     horizons.sort_unstable();
     horizons.dedup();
     horizons
+}
+
+/// How long raw measures of `policy` are kept that lie close together, and how close that is, where rollups take their
+/// place earlier than otherwise. Both in nanoseconds.
+pub(crate) fn dense_horizon_ns(policy: &ArchivePolicy, min_raw_ns: i64) -> Option<(i64, i64)> {
+    let span = raw_span_ns(policy, min_raw_ns)?;
+    let finest = policy.definition.iter().map(|item| item.granularity.ns()).min()?;
+    let distance = finest / i64::try_from(dense_bucket(policy)).unwrap_or(i64::MAX);
+    (Some(span) != raw_span_ns(policy, NO_LIMIT_NS)).then_some((span, distance))
 }
 
 /// The ledger's span of a measure at `at_ns`: start and width, by the coarsest definition; an hour where the policy is
@@ -111,20 +143,33 @@ mod tests {
 
     #[test]
     fn raw_stays_as_long_as_it_is_the_finest() {
-        assert_eq!(raw_span_ns(&policy(0, &[(300, Some(100))])), None);
-        assert_eq!(raw_span_ns(&policy(0, &[(1, Some(60)), (60, Some(100))])), Some(60 * S));
-        assert_eq!(raw_span_ns(&policy(3, &[(1, Some(60)), (60, Some(100))])), Some(240 * S));
-        assert_eq!(raw_span_ns(&policy(0, &[(1, None), (60, Some(100))])), None);
-        assert_eq!(raw_span_ns(&policy(0, &[(1, Some(60)), (60, None)])), Some(60 * S));
+        assert_eq!(raw_span_ns(&policy(0, &[(300, Some(100))]), NO_LIMIT_NS), None);
+        assert_eq!(raw_span_ns(&policy(0, &[(1, Some(60)), (60, Some(100))]), NO_LIMIT_NS), Some(60 * S));
+        assert_eq!(raw_span_ns(&policy(3, &[(1, Some(60)), (60, Some(100))]), NO_LIMIT_NS), Some(240 * S));
+        assert_eq!(raw_span_ns(&policy(0, &[(1, None), (60, Some(100))]), NO_LIMIT_NS), None);
+        assert_eq!(raw_span_ns(&policy(0, &[(1, Some(60)), (60, None)]), NO_LIMIT_NS), Some(60 * S));
     }
 
     #[test]
     fn rollups_end_where_every_definition_begins() {
         let uneven = policy(0, &[(60, Some(10)), (100, Some(1000))]);
         // 1234 s less 600 s of raw is 634 s: buckets begin at 600 s (both).
-        assert_eq!(rollup_floor_ns(&uneven, 1234 * S, i64::MAX), Some(600 * S));
-        assert_eq!(rollup_floor_ns(&uneven, 1350 * S, i64::MAX), Some(700 * S));
-        assert_eq!(rollup_floor_ns(&uneven, 1350 * S, 500 * S), Some(480 * S));
+        assert_eq!(rollup_floor_ns(&uneven, 1234 * S, 600 * S, i64::MAX), Some(600 * S));
+        assert_eq!(rollup_floor_ns(&uneven, 1350 * S, 600 * S, i64::MAX), Some(700 * S));
+        assert_eq!(rollup_floor_ns(&uneven, 1350 * S, 600 * S, 500 * S), Some(480 * S));
+    }
+
+    #[test]
+    fn dense_raw_is_kept_as_long_as_it_must_be() {
+        let low = policy(0, &[(300, Some(8640))]);
+        assert_eq!(raw_span_ns(&low, 86_400 * S), Some(86_400 * S));
+        assert_eq!(raw_span_ns(&low, 30 * 86_400 * S), None);
+        assert_eq!(raw_span_ns(&policy(599, &[(300, Some(8640))]), 86_400 * S), Some(180_000 * S));
+        assert_eq!(raw_span_ns(&policy(0, &[(300, None)]), 86_400 * S), Some(86_400 * S));
+        assert_eq!(raw_span_ns(&policy(u64::MAX, &[(300, None)]), 86_400 * S), None);
+        let (span, distance) = dense_horizon_ns(&low, 86_400 * S).unwrap();
+        assert_eq!((span, distance), (86_400 * S, 300 * S / dense_bucket(&low) as i64));
+        assert_eq!(dense_horizon_ns(&policy(0, &[(1, Some(60)), (60, None)]), 86_400 * S), None);
     }
 
     #[test]

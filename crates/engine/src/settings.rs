@@ -47,6 +47,8 @@ pub struct Settings {
     pub merge_fan_in: u32,
     /// Parts of this size and more are not merged any further.
     pub merge_max_bytes: u64,
+    /// Raw measures are kept at least so long, also where rollups would take much less room.
+    pub min_raw_seconds: u64,
     /// Deleted measures leave parts so long after a part was last written.
     pub garbage_seconds: u64,
     /// Whether flushing and merging happen by themselves. Off only where a test decides when.
@@ -72,6 +74,7 @@ impl Default for Settings {
             partition_seconds: 4 * 86_400,
             merge_fan_in: 6,
             merge_max_bytes: 1024 * MIB,
+            min_raw_seconds: 86_400,
             garbage_seconds: 3600,
             background: true,
         }
@@ -94,12 +97,17 @@ impl Settings {
         check(self.partition_seconds > 1 << 32, "partition_seconds is too large");
         check(self.head_bytes < self.flush_head_bytes, "head_bytes must not be below flush_head_bytes");
         check(self.log_segment_bytes < 1 << 16, "log_segment_bytes must be at least 65536");
+        check(self.min_raw_seconds > 1 << 33, "min_raw_seconds is too large");
         check(self.future_horizon_seconds > 1 << 33, "future_horizon_seconds is too large");
         problems
     }
 
     pub(crate) fn partition_ns(&self) -> i64 {
         seconds_to_ns(self.partition_seconds)
+    }
+
+    pub(crate) fn min_raw_ns(&self) -> i64 {
+        seconds_to_ns(self.min_raw_seconds)
     }
 
     pub(crate) fn future_horizon_ns(&self) -> i64 {

@@ -131,7 +131,17 @@ impl SeriesView {
             let end = points.timestamps_ns.partition_point(|t| *t <= bound_ns);
             end.checked_sub(1).map(|at| points.timestamps_ns[at])
         };
-        let mut newest = last(&self.active).max(last(&self.frozen));
+        self.newer_in_parts(last(&self.active).max(last(&self.frozen)), bound_ns, except)
+    }
+
+    /// The newest timestamp of a raw measure in parts, without the parts `except`, that is not after `bound_ns`; `newest`
+    /// where there is none after it.
+    pub(crate) fn newer_in_parts(
+        &self,
+        mut newest: Option<i64>,
+        bound_ns: i64,
+        except: &[PartId],
+    ) -> Result<Option<i64>, StoreError> {
         let eligible = |part: &&Arc<Part>| part.row.min_ns <= bound_ns && !except.contains(&part.row.id);
         let mut parts: Vec<&Arc<Part>> = self.parts.raw.iter().filter(eligible).collect();
         parts.sort_by_key(|part| std::cmp::Reverse(part.row.max_ns));

@@ -266,3 +266,54 @@ fn what_no_definition_keeps_leaves_the_disk() {
     assert!(most < 12_000, "{most}");
     assert_eq!(bench.all(1, 1, "mean", 60).len(), 120);
 }
+
+#[test]
+fn raw_is_kept_only_while_it_is_cheaper() {
+    let items = [(300, Some(8640))];
+    let methods = ["mean", "min", "max", "sum", "std", "count", "rate:mean"];
+    let mut bench = Bench::new(settings(), &[policy(1, 0, &items, &methods)], 2 * DAY);
+    let mut model = Model::default();
+    for day in 2..8 {
+        for key in [1, 3] {
+            let step = if key == 1 { 5 } else { 100 };
+            let request = [(key, 1, every(day * DAY, (day + 1) * DAY, step))];
+            bench.write_many(&request).unwrap();
+            model.write(&request);
+        }
+        bench.flush();
+        bench.clock.advance_ns(DAY * S);
+        bench.settle();
+    }
+    let compare = |bench: &Bench, model: &Model| {
+        use nephometer_model::{AggregationMethod, Timespan};
+        for (key, name) in [1, 3].into_iter().flat_map(|key| methods.map(|name| (key, name))) {
+            let method = AggregationMethod::parse(name).unwrap();
+            let width = Timespan::from_seconds(300);
+            let expected = model.all(key, &bench.policies[0], method, width, i64::MAX - 1);
+            let shown = bench.read(key, 1, name, 300, (None, None));
+            assert_eq!(shown.len(), expected.len(), "{key} {name}");
+            for (shown, expected) in shown.iter().zip(&expected) {
+                let near = (shown.1 - expected.1).abs() <= 1e-9 * expected.1.abs().max(1.0);
+                assert!(shown.0 == expected.0 && near, "{key} {name} {shown:?} {expected:?}");
+            }
+        }
+    };
+    compare(&bench, &model);
+    assert!(rollups(&bench) > 0);
+    let rows = bench.catalog.state().parts;
+    let raw: u64 = rows.iter().filter(|row| row.kind == PartKind::Raw).map(|row| row.points).sum();
+    // All of the sparse series, two to three days of the dense one.
+    assert!((6 * 864 + 17_280..6 * 864 + 3 * 17_280).contains(&raw), "{raw}");
+    bench.restart();
+    compare(&bench, &model);
+    // A late measure counts for a day in the one, for a month in the other.
+    for (key, day) in [(1, 7), (3, 3), (1, 4)] {
+        let request = [(key, 1, vec![(day * DAY * S + 1, 1.0)])];
+        bench.write_many(&request).unwrap();
+        if day != 4 {
+            model.write(&request);
+        }
+    }
+    compare(&bench, &model);
+    assert_eq!((bench.late(1), bench.late(3)), (vec![(4 * DAY, 300, 1)], vec![]));
+}

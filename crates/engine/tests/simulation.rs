@@ -21,7 +21,9 @@ const FLAT: &[(i64, Option<u64>)] = &[(60, None)];
 const STAIRS: &[(i64, Option<u64>)] = &[(10, Some(360)), (60, Some(2880)), (600, None)];
 /// Half an hour and no more: what comes later than that is counted instead.
 const SHORT: &[(i64, Option<u64>)] = &[(10, Some(180)), (60, Some(30))];
-const KEYS: u64 = 6;
+/// Raw measures are kept for a day and more, but where many lie in a minute for an hour.
+const DENSE: &[(i64, Option<u64>)] = &[(60, Some(2000)), (600, None)];
+const KEYS: u64 = 8;
 const START: i64 = 20 * 86_400;
 
 type Request = Vec<SeriesMeasures>;
@@ -35,18 +37,24 @@ struct Life {
 }
 
 fn policy_of(key: u64) -> u32 {
-    key as u32 % 3 + 1
+    key as u32 % 4 + 1
 }
 
 impl Life {
     fn new(seed: u64) -> Self {
-        let policies =
-            [policy(1, 0, FLAT, METHODS), policy(2, 0, STAIRS, METHODS), policy(3, 0, SHORT, METHODS)];
+        let policies = [
+            // The back window asks for all raw measures.
+            policy(1, 1 << 50, FLAT, METHODS),
+            policy(2, 0, STAIRS, METHODS),
+            policy(3, 0, SHORT, METHODS),
+            policy(4, 0, DENSE, METHODS),
+        ];
         Self {
             random: Random(seed),
             // In hours, one flush may span more partitions than get a file of their own.
             bench: Bench::new(
                 Settings {
+                    min_raw_seconds: 3600,
                     partition_seconds: if seed.is_multiple_of(2) { 86_400 } else { 3600 },
                     ..settings()
                 },
@@ -69,22 +77,30 @@ impl Life {
         let present_ns = now_ns + 86_400 * S;
         let newest = self.model.newest(key, present_ns).unwrap_or(now_ns - 600 * S);
         let mut at = match random.below(20) {
-            0 if policy_of(key) != 2 => random.between(0, newest),
+            0 if matches!(policy_of(key), 1 | 3) => random.between(0, newest),
             0..4 => newest - random.between(0, 3000 * S),
-            // What is beyond the horizon now may be judged otherwise when the log is replayed.
-            4 if policy_of(key) == 3 => now_ns + random.between(0, 43_200 * S),
             4 => now_ns + random.between(0, 4 * 86_400 * S),
             _ => newest + random.between(0, 90 * S),
         };
         let regular = random.below(2) == 0;
         let wide = policy_of(key) == 1 && random.below(4) == 0;
-        let step = random.between(1, 30) * if wide { 360 * S } else { S };
+        let step = random.between(1, 30)
+            * match policy_of(key) {
+                _ if wide => 360 * S,
+                4 => S / 10,
+                _ => S,
+            };
         let count = if random.below(10) == 0 { 800 } else { 20 };
+        // What is beyond the horizon now may be late or not when the log is replayed.
+        let bounded = wide || policy_of(key) == 3;
+        if bounded {
+            at = at.min(present_ns);
+        }
         let mut measures = Vec::new();
         for _ in 0..=random.below(count) {
             measures.push((at, random.between(-1000, 1000) as f64));
             at += if regular { step } else { random.between(0, 40 * S) };
-            if wide && at > present_ns {
+            if bounded && at > present_ns {
                 break;
             }
         }

@@ -11,7 +11,7 @@ use nephometer_series::codec::{ColumnId, RollupColumns};
 use super::Job;
 use crate::core::Core;
 use crate::parts::PartsWriter;
-use crate::retention::{oldest_needed_ns, raw_span_ns, rollup_floor_ns};
+use crate::retention::{NO_LIMIT_NS, dense_bucket, floor_ns, oldest_needed_ns, raw_span_ns, rollup_floor_ns};
 use crate::rollup::{RollupSpan, roll_up};
 use crate::view::SeriesView;
 
@@ -47,14 +47,19 @@ impl<'a> Settler<'a> {
         writer: &mut PartsWriter,
     ) -> Result<(), StoreError> {
         let Some(policy) = self.core.policy(policy) else { return Ok(()) };
-        if !self.may_be_of_age(&policy, points) {
+        let raw_span_ns = self.raw_span_ns(&policy, points);
+        if !self.may_be_of_age(&policy, raw_span_ns, points) {
             return Ok(());
         }
         let view = self.core.view(key);
         let Some(newest_ns) = view.newest(self.present_ns)? else { return Ok(()) };
         let mut floor = view.floor_ns()?;
-        if self.job.roll_up {
-            floor = floor.max(self.roll_up(&view, &policy, newest_ns, floor, points, writer)?);
+        let new_floor = raw_span_ns
+            .filter(|_| self.job.roll_up)
+            .and_then(|span_ns| rollup_floor_ns(&policy, newest_ns, span_ns, self.end_ns));
+        if let Some(floor_ns) = new_floor {
+            let span = RollupSpan { old_floor_ns: floor, floor_ns, newest_ns };
+            floor = floor.max(self.roll_up(&view, &policy, &span, points, writer)?);
         }
         let cut = floor.max(oldest_needed_ns(&policy, newest_ns));
         match cut {
@@ -63,11 +68,17 @@ impl<'a> Settler<'a> {
         }
     }
 
+    /// How long raw measures of a series are kept; `points` are some of it. Nothing where rollups have no use.
+    fn raw_span_ns(&self, policy: &ArchivePolicy, points: &Points) -> Option<i64> {
+        let is_dense = self.job.roll_up && is_dense(policy, &points.timestamps_ns);
+        raw_span_ns(policy, if is_dense { self.core.settings.min_raw_ns() } else { NO_LIMIT_NS })
+    }
+
     /// Whether anything of `points` could be dropped, were the newest measure as new as can be.
-    fn may_be_of_age(&self, policy: &ArchivePolicy, points: &Points) -> bool {
+    fn may_be_of_age(&self, policy: &ArchivePolicy, raw_span_ns: Option<i64>, points: &Points) -> bool {
         let Some(first) = points.timestamps_ns.first() else { return false };
         let dropped = oldest_needed_ns(policy, self.present_ns).is_some_and(|oldest| *first < oldest);
-        let rolled_up = raw_span_ns(policy).is_some_and(|span| *first < self.present_ns.saturating_sub(span));
+        let rolled_up = raw_span_ns.is_some_and(|span| *first < self.present_ns.saturating_sub(span));
         dropped || rolled_up
     }
 
@@ -76,25 +87,23 @@ impl<'a> Settler<'a> {
         &self,
         view: &SeriesView,
         policy: &ArchivePolicy,
-        newest_ns: i64,
-        old_floor_ns: Option<i64>,
+        span: &RollupSpan,
         points: &Points,
         writer: &mut PartsWriter,
     ) -> Result<Option<i64>, StoreError> {
-        let Some(floor_ns) = rollup_floor_ns(policy, newest_ns, self.end_ns) else { return Ok(None) };
-        let fresh = old_floor_ns.unwrap_or(i64::MIN)..floor_ns;
+        let floor_ns = span.floor_ns;
+        let fresh = span.old_floor_ns.unwrap_or(i64::MIN)..floor_ns;
         let in_fresh = points.timestamps_ns.iter().any(|t| fresh.contains(t));
         // What waits in the head is older than all this: it must be in parts first.
         let waits = view.head_min_ns().is_some_and(|oldest| oldest < floor_ns);
         if !in_fresh || waits {
             return Ok(None);
         }
-        let span = RollupSpan { old_floor_ns, floor_ns, newest_ns };
         let range = span.raw_range(policy);
         let raw = view.raw_around(&range, points, &self.inputs, self.rank)?;
         let previous =
             if policy.methods.has_rate() { self.previous(view, points, range.start)? } else { None };
-        for rolled in roll_up(policy, &span, &raw, previous) {
+        for rolled in roll_up(policy, span, &raw, previous) {
             let columns: Vec<(ColumnId, &[f64])> =
                 rolled.columns.iter().map(|(id, values)| (*id, values.as_slice())).collect();
             writer.push_rollup(&RollupColumns {
@@ -124,13 +133,14 @@ impl<'a> Settler<'a> {
         Ok(measure.iter().next())
     }
 
-    /// Drops what is older than `cut_ns`, but for the last measure before it: the first difference needs that, unless
-    /// another part has a newer one.
+    /// Drops what is older than `cut_ns`, but for the last measure before it, unless another part has a newer one: the
+    /// first difference needs that, and so does a replay of the log, which judges what is late once more, and must find
+    /// in parts how far the series had come. So what is in the head does not count here.
     fn cut(&self, view: &SeriesView, cut_ns: i64, points: &mut Points) -> Result<(), StoreError> {
         let mut split = points.timestamps_ns.partition_point(|t| *t < cut_ns);
         if let Some(last) = split.checked_sub(1).map(|at| points.timestamps_ns[at]) {
             let between: Range<i64> = last + 1..cut_ns;
-            let newer = view.newest_around(between.end.saturating_sub(1), &self.inputs)?;
+            let newer = view.newer_in_parts(None, between.end.saturating_sub(1), &self.inputs)?;
             if !newer.is_some_and(|newer| between.contains(&newer)) {
                 split -= 1;
             }
@@ -139,4 +149,14 @@ impl<'a> Settler<'a> {
         points.values.drain(..split);
         Ok(())
     }
+}
+
+/// Whether there are so many measures in the buckets of the finest definition that rollups take much less room.
+fn is_dense(policy: &ArchivePolicy, timestamps_ns: &[i64]) -> bool {
+    let Some(width_ns) = policy.definition.iter().map(|item| item.granularity.ns()).min() else {
+        return false;
+    };
+    let same = |a: &i64, b: &i64| floor_ns(*a, width_ns) == floor_ns(*b, width_ns);
+    let dense = dense_bucket(policy);
+    timestamps_ns.len() > dense && timestamps_ns.len() > timestamps_ns.chunk_by(same).count() * dense
 }

@@ -1,12 +1,11 @@
 //! Writing the parts of a flush or a merge: raw measures split by partition, rollups in one file.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use nephometer_drivers::{PartId, PartKind, PartRow, StoreError};
 use nephometer_series::codec::{RollupColumns, SeriesColumns};
 
-use super::{PARTS, file_name};
+use super::{Contents, PARTS, file_name};
 use crate::core::Core;
 use crate::io::FileWriter;
 use crate::part::{PartError, PartHeader, PartWriter};
@@ -37,7 +36,7 @@ pub(crate) struct PartsWriter {
 
 struct OpenPart {
     row: PartRow,
-    policies: BTreeSet<u32>,
+    contents: Contents,
     writer: PartWriter<Box<dyn FileWriter>>,
 }
 
@@ -45,8 +44,8 @@ struct OpenPart {
 #[derive(Debug, Clone)]
 pub(crate) struct NewPart {
     pub(crate) row: PartRow,
-    /// Policies of the series inside.
-    pub(crate) policies: BTreeSet<u32>,
+    /// What is known of the series inside.
+    pub(crate) contents: Contents,
 }
 
 impl PartsWriter {
@@ -75,7 +74,7 @@ impl PartsWriter {
                 ..*columns
             };
             let part = self.raw_part(partition)?;
-            part.policies.insert(piece.policy);
+            part.contents.note(piece.policy, piece.timestamps_ns);
             part.writer.push_raw(&piece).map_err(store_error)?;
             begin = end;
         }
@@ -106,7 +105,7 @@ impl PartsWriter {
         }
         match &mut self.rollup {
             Some(part) => {
-                part.policies.insert(columns.policy);
+                part.contents.note_slots(columns.policy, columns.slots_ns.len());
                 part.writer.push_rollup(columns).map_err(store_error)
             }
             None => Ok(()),
@@ -140,7 +139,7 @@ impl PartsWriter {
             self.core.storage.create(&path(&row)).map_err(|error| StoreError::Io(error.to_string()))?;
         Ok(OpenPart {
             row,
-            policies: BTreeSet::new(),
+            contents: Contents::default(),
             writer: PartWriter::new(file, &header).map_err(store_error)?,
         })
     }
@@ -189,7 +188,7 @@ fn finish_part(part: OpenPart) -> Result<NewPart, StoreError> {
         points: summary.points,
         ..part.row
     };
-    Ok(NewPart { row, policies: part.policies })
+    Ok(NewPart { row, contents: part.contents })
 }
 
 /// Removes the files of parts that never came to be.

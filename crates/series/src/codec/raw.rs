@@ -153,6 +153,11 @@ impl RawBlock {
         decoded
     }
 
+    /// Appends all timestamps of entry `index`, in nanoseconds.
+    pub fn decode_times(&self, index: usize, timestamps_ns: &mut Vec<i64>) -> Result<(), CodecError> {
+        self.times.decode_all(&self.bytes, index, timestamps_ns)
+    }
+
     /// Bytes that the block may come to hold in memory, decoded streams included: for the bound of a cache.
     pub fn memory_bytes(&self) -> usize {
         let own = size_of::<Self>() + self.bytes.len() + self.entries.len() * size_of::<RawEntry>();
