@@ -121,7 +121,7 @@ impl<'a> Access<'a> {
             return Ok(());
         }
         if self.sees_all() {
-            return self.require(rule, &resource_target(resource, ""));
+            return self.require(rule, &resource_target(resource));
         }
         let (user, project) = split_creator(resource.creator.as_deref()).unwrap_or_default();
         let mine = self.project();

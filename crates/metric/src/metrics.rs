@@ -105,7 +105,7 @@ impl MetricService {
         resource_id: ResourceId,
         name: &str,
     ) -> Result<MetricWithResource, MetricError> {
-        if type_name != ResourceType::GENERIC {
+        if type_name != "generic" {
             self.indexer.resource_type(type_name).await?;
         }
         let found = self.indexer.metrics_by_name(&[(resource_id, name.to_owned())]).await?.pop();

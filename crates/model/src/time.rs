@@ -38,9 +38,10 @@ impl Timestamp {
         self.0
     }
 
-    /// Microseconds since the epoch, rounded down: what the index stores.
+    /// Microseconds since the epoch, the nearest: what the index stores. Seconds given as a float are some nanoseconds
+    /// off, and upstream rounds too.
     pub const fn micros(self) -> i64 {
-        self.0.div_euclid(1000)
+        self.0.saturating_add(500).div_euclid(1000)
     }
 
     /// The point `micros` microseconds after the epoch; saturates.

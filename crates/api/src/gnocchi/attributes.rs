@@ -113,7 +113,7 @@ pub(super) fn value(kind: AttributeKind, now: Timestamp) -> Schema {
         }),
         AttributeKind::Uuid => uuid("badly formed hexadecimal UUID string"),
         AttributeKind::Bool => Schema::Bool,
-        AttributeKind::Datetime => timestamp(now),
+        AttributeKind::Datetime => timestamp(now, "Unable to convert timestamps"),
     }
 }
 
@@ -138,7 +138,8 @@ pub(super) fn read_value(kind: AttributeKind, checked: &Value) -> Option<Attribu
 pub(super) fn value_body(value: &AttributeValue) -> Value {
     match value {
         AttributeValue::String(text) => json!(text),
-        AttributeValue::Number(number) => Value::Number(number.clone()),
+        // Whole numbers too have a fraction, as upstream's columns of floats give them.
+        AttributeValue::Number(number) => json!(number.as_f64()),
         AttributeValue::Uuid(id) => json!(id),
         AttributeValue::Bool(flag) => json!(flag),
         AttributeValue::Datetime(time) => json!(time.isoformat()),

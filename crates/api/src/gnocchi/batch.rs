@@ -73,7 +73,8 @@ async fn read(call: Call) -> Answer {
 }
 
 fn read_schema(call: &Call) -> Schema {
-    let time = || Schema::Any(vec![Schema::Null, timestamp(call.service().clock().now())]);
+    let time =
+        || Schema::Any(vec![Schema::Null, timestamp(call.service().clock().now(), "not a valid value")]);
     Schema::Object(vec![
         Key::required("metrics", Schema::List(Box::new(uuid("badly formed hexadecimal UUID string")))),
         Key::optional("start", time()),

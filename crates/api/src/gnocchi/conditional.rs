@@ -69,9 +69,10 @@ impl Validators {
         }))
     }
 
-    /// Whether the header names this revision; nothing where the header is absent.
+    /// Whether the header names this revision; nothing where the header is absent or empty.
     fn matches(&self, headers: &HeaderMap, name: HeaderName) -> Option<bool> {
-        let mut values = headers.get_all(name).iter().filter_map(|value| value.to_str().ok()).peekable();
+        let texts = headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        let mut values = texts.filter(|value| !value.trim().is_empty()).peekable();
         values.peek()?;
         Some(values.flat_map(|value| value.split(',')).any(|tag| {
             let tag = tag.trim();

@@ -45,7 +45,7 @@ impl Paging {
         };
         let page = Page {
             limit: Some(limit),
-            marker: marker.map(str::to_owned),
+            marker: marker.filter(|marker| !marker.is_empty()).map(str::to_owned),
             sorts: sorts.iter().map(|sort| read_sort(sort)).collect::<Result<_, _>>()?,
         };
         Ok(Self { page, limit: usize::try_from(limit).unwrap_or(usize::MAX), sorts })

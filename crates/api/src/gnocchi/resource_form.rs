@@ -24,8 +24,8 @@ pub(super) fn schema(
     new: bool,
 ) -> Schema {
     let mut keys = vec![
-        Key::optional("started_at", timestamp(now)),
-        Key::optional("ended_at", timestamp(now).or_null()),
+        Key::optional("started_at", timestamp(now, "not a valid value")),
+        Key::optional("ended_at", timestamp(now, "not a valid value").or_null()),
         Key::optional("user_id", Schema::Any(vec![Schema::Null, short_text()])),
         Key::optional("project_id", Schema::Any(vec![Schema::Null, short_text()])),
         Key::optional("metrics", metrics(creator)),

@@ -39,17 +39,18 @@ pub(super) fn read_timespan(value: Option<&Value>) -> Option<Timespan> {
     value.and_then(Value::as_i64).map(Timespan::from_ns)
 }
 
-/// A point in time in any of upstream's forms. Converted to nanoseconds since the epoch.
-pub(super) fn timestamp(now: Timestamp) -> Schema {
+/// A point in time in any of upstream's forms; `refusal` is said of anything else. Converted to nanoseconds since the
+/// epoch.
+pub(super) fn timestamp(now: Timestamp, refusal: &'static str) -> Schema {
     Schema::custom(move |value| {
         let input = match &value {
             Value::Bool(flag) => TimeInput::Number(f64::from(u8::from(*flag))),
             Value::Number(number) => TimeInput::Number(number.as_f64().unwrap_or(f64::NAN)),
             Value::String(text) => TimeInput::Text(text),
-            _ => return Err("not a valid value".to_owned()),
+            _ => return Err(refusal.to_owned()),
         };
         let read = time::parse_timestamps(&[input], now);
-        read.map(|times| json!(times[0].ns())).map_err(|_| "not a valid value".to_owned())
+        read.map(|times| json!(times[0].ns())).map_err(|_| refusal.to_owned())
     })
 }
 

@@ -12,7 +12,7 @@ use super::render::json_answer;
 use super::route::{Answer, Produces, Route, handler};
 
 /// The release of upstream whose behaviour this API follows; clients read it as the server's build.
-pub(super) const COMPATIBLE_BUILD: &str = "4.7.0";
+pub(super) const COMPATIBLE_BUILD: &str = "4.7.1";
 
 /// Collections that the root of the API links to, as upstream lists them.
 const COLLECTIONS: [&str; 12] = [

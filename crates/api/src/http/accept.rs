@@ -7,7 +7,7 @@ use http::{HeaderMap, header};
 pub enum Accept {
     /// The client did not send one (or an empty one).
     Absent,
-    /// Its ranges. A header that cannot be parsed has none and accepts nothing.
+    /// Its ranges. A header that cannot be parsed accepts anything.
     Ranges(Vec<Range>),
 }
 
@@ -28,6 +28,11 @@ impl Range {
         let quality = weight.map_or(Some(1.0), |text| text.trim().parse().ok())?;
         let valid = (0.0..=1.0).contains(&quality) && !main.is_empty() && !sub.is_empty();
         valid.then(|| Self { main: main.to_ascii_lowercase(), sub: sub.to_ascii_lowercase(), quality })
+    }
+
+    /// `*/*`.
+    fn anything() -> Self {
+        Self { main: "*".to_owned(), sub: "*".to_owned(), quality: 1.0 }
     }
 
     /// How closely this range names `offer`: 3 exactly, 2 its main type, 1 anything, 0 not at all.
@@ -51,7 +56,8 @@ impl Accept {
             return Self::Absent;
         }
         let parts = joined.split(',').map(str::trim).filter(|part| !part.is_empty());
-        Self::Ranges(parts.filter_map(Range::parse).collect())
+        let ranges: Option<Vec<_>> = parts.map(Range::parse).collect();
+        Self::Ranges(ranges.unwrap_or_else(|| vec![Range::anything()]))
     }
 
     fn quality(&self, offer: &str) -> f32 {
@@ -105,7 +111,8 @@ mod tests {
             (Some("text/html;q=0.5, application/json; q=0.8"), Some("application/json")),
             (Some("application/xml"), None),
             (Some("*/*;q=0.1, text/plain;q=0"), Some("text/html")),
-            (Some("nonsense"), None),
+            (Some("nonsense"), Some("text/plain")),
+            (Some("application/json, nonsense"), Some("text/plain")),
         ] {
             assert_eq!(best(accept, offers), expected, "{accept:?}");
         }

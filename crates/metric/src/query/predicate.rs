@@ -13,7 +13,7 @@ pub fn parse_predicate(query: &Value) -> Result<ValueExpression, InvalidInput> {
         "or" | "∨" => false,
         // Upstream's validator lets it pass and its evaluation refuses it.
         "not" => return Err(InvalidInput::key("Unknown operator not", operator)),
-        _ => return parse_operation(operator, operand).map_err(|error| error.under(operator)),
+        _ => return parse_operation(operator, operand),
     };
     let parse = |(index, query)| parse_predicate(query).map_err(|error| error.at(index));
     let parts = operand
@@ -36,12 +36,17 @@ fn only_entry(query: &Value) -> Result<(&str, &Value), InvalidInput> {
 
 fn operator(name: &str) -> Result<BinaryOp, InvalidInput> {
     let known = BinaryOp::parse(name).filter(|op| op.in_searches());
-    known.ok_or_else(|| InvalidInput::new("not a valid value"))
+    known.ok_or_else(|| InvalidInput::key("not a valid value", name))
+}
+
+/// An operator and its operand.
+fn parse_operation(name: &str, operand: &Value) -> Result<ValueExpression, InvalidInput> {
+    let op = operator(name)?;
+    parse_operand(op, operand).map_err(|error| error.under(name))
 }
 
 /// The operand of an operator: a number that the value meets, or two expressions.
-fn parse_operation(name: &str, operand: &Value) -> Result<ValueExpression, InvalidInput> {
-    let op = operator(name)?;
+fn parse_operand(op: BinaryOp, operand: &Value) -> Result<ValueExpression, InvalidInput> {
     match operand {
         Value::Number(number) => Ok(ValueExpression::Value(op, number.as_f64().unwrap_or(f64::NAN))),
         Value::Array(pair) => {
@@ -62,7 +67,7 @@ fn parse_side(value: &Value) -> Result<ValueExpression, InvalidInput> {
         return Ok(ValueExpression::Constant(number.as_f64().unwrap_or(f64::NAN)));
     }
     let (name, operand) = only_entry(value)?;
-    parse_operation(name, operand).map_err(|error| error.under(name))
+    parse_operation(name, operand)
 }
 
 #[cfg(test)]
@@ -104,6 +109,6 @@ mod tests {
             assert!(parse_predicate(&query).is_err(), "{query}");
         }
         let error = parse_predicate(&json!({"and": [{"foo": 1}]})).unwrap_err();
-        assert_eq!(error.to_string(), "not a valid value for dictionary value @ data['and'][0]['foo']");
+        assert_eq!(error.to_string(), "not a valid value @ data['and'][0]['foo']");
     }
 }
