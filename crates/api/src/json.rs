@@ -55,30 +55,58 @@ pub fn write_f64(out: &mut Vec<u8>, value: f64) {
     let text = buffer.format_finite(value);
     let magnitude = value.abs();
     let plain = magnitude == 0.0 || (1e-4..1e16).contains(&magnitude);
-    if plain && !text.contains('e') {
-        out.extend_from_slice(text.as_bytes());
-        if !text.contains('.') {
-            out.extend_from_slice(b".0");
+    match text.contains('e') {
+        false if plain => {
+            out.extend_from_slice(text.as_bytes());
+            if !text.contains('.') {
+                out.extend_from_slice(b".0");
+            }
         }
-    } else {
-        write_f64_digits(out, value, plain);
+        true if plain => write_display(out, format_args!("{value:?}")),
+        _ => write_exponent_form(out, text),
     }
 }
 
-/// The rare forms: exponents with a sign and two digits, or plain notation where the shortest form has an exponent.
-fn write_f64_digits(out: &mut Vec<u8>, value: f64, plain: bool) {
-    let text = format!("{value:e}");
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if plain {
-        let text = format!("{value}");
-        out.extend_from_slice(text.as_bytes());
-        if !text.contains('.') {
-            out.extend_from_slice(b".0");
+/// Writes the shortest digits of `text`, in whatever notation, as one digit, a fraction, and an exponent with a sign
+/// and at least two digits.
+fn write_exponent_form(out: &mut Vec<u8>, text: &str) {
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let mantissa = match mantissa.strip_prefix('-') {
+        Some(positive) => {
+            out.push(b'-');
+            positive
         }
-    } else {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        write_display(out, format_args!("{mantissa}e{sign}{:02}", exponent.abs()));
+        None => mantissa,
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let mut digits = [0_u8; 32];
+    let mut len = 0;
+    let mut leading_zeros = 0;
+    for digit in whole.bytes().chain(fraction.bytes()) {
+        match digit {
+            b'0' if len == 0 => leading_zeros += 1,
+            _ if len < digits.len() => {
+                digits[len] = digit;
+                len += 1;
+            }
+            _ => {}
+        }
+    }
+    while len > 1 && digits[len - 1] == b'0' {
+        len -= 1;
+    }
+    out.push(digits[0]);
+    if len > 1 {
+        out.push(b'.');
+        out.extend_from_slice(&digits[1..len]);
+    }
+    let exponent = exponent.parse().unwrap_or(0) + whole.len() as i32 - 1 - leading_zeros;
+    out.extend_from_slice(if exponent < 0 { b"e-" } else { b"e+" });
+    let exponent = exponent.unsigned_abs();
+    for (place, always) in [(100, false), (10, true), (1, true)] {
+        if always || exponent >= place {
+            out.push(b"0123456789"[(exponent / place % 10) as usize]);
+        }
     }
 }
 
@@ -203,6 +231,16 @@ mod tests {
                 prop_assert_eq!(text.parse::<f64>().unwrap().to_bits(), value.to_bits());
                 prop_assert!(text.contains('.') || text.contains('e'));
             }
+        }
+
+        #[test]
+        fn large_and_small_floats_have_exponents(mantissa in 0.1_f64..10.0, power in prop_oneof![-300..-5_i32, 17..300_i32]) {
+            let value = mantissa * 10_f64.powi(power);
+            let shortest = format!("{value:e}");
+            let (digits, exponent) = shortest.split_once('e').unwrap();
+            let exponent: i32 = exponent.parse().unwrap();
+            let sign = if exponent < 0 { '-' } else { '+' };
+            prop_assert_eq!(text_of(value), format!("{digits}e{sign}{:02}", exponent.abs()));
         }
 
         #[test]
