@@ -73,6 +73,22 @@ fn resident_mib() -> usize {
     statm.split(' ').nth(1).unwrap().parse::<usize>().unwrap() / 256
 }
 
+/// What the system says of this process under `name` in the file `file` of /proc/self.
+fn told(file: &str, name: &str) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/self/{file}")).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+    line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// The most memory that this process had resident, in MiB, and all that it has written to files, in bytes.
+fn print_totals(name: &str) {
+    println!(
+        "{name}: at most {} MiB, {} B written",
+        told("status", "VmHWM:") / 1024,
+        told("io", "write_bytes:")
+    );
+}
+
 /// A value of series `key` at a second: of the six kinds that telemetry has.
 fn value(key: u64, second: i64) -> f64 {
     let noise = (key.wrapping_mul(0x9e37_79b9) ^ (second as u64).wrapping_mul(0x85eb_ca6b)) >> 7;
@@ -161,6 +177,7 @@ fn write(bench: &Bench, engine: &Engine) {
         }
     });
     println!("{before} MiB before, {} MiB after", resident_mib());
+    print_totals("written");
 }
 
 fn main() {
@@ -191,6 +208,7 @@ fn main() {
     bench.measure("flush", engine.status().head_measures, || engine.flush().unwrap());
     reads(&bench, &engine, "parts");
     bench.measure("merge", engine.status().part_measures, || engine.settle().unwrap());
+    print_totals("merged");
     reads(&bench, &engine, "merged parts");
     let status = engine.status();
     println!(

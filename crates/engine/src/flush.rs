@@ -147,7 +147,7 @@ impl Flusher {
         );
         let mut late = Vec::new();
         for series in frozen.buffer.sorted().filter(|series| !dead.contains_key(&series.key)) {
-            let points = self.counting(&frozen, &parts, series, &mut late)?;
+            let points = self.counting(&frozen, &parts, &series, &mut late)?;
             writer.push_raw(&SeriesColumns {
                 key: series.key,
                 policy: series.policy,

@@ -52,7 +52,7 @@ fn heads_of(sack: &Sack, key: u64) -> (SeriesView, Option<Arc<Frozen>>) {
     }
     view.parts = Arc::clone(&sack.parts);
     view.tombstones = sack.tombstones.of(key).to_vec();
-    view.active = sack.active.series(key).map(|series| sack.active.points(series)).unwrap_or_default();
+    view.active = sack.active.series(key).map(|series| sack.active.points(&series)).unwrap_or_default();
     (view, sack.frozen.clone())
 }
 
@@ -60,7 +60,7 @@ impl SeriesView {
     fn add_frozen(&mut self, frozen: Option<&Frozen>) {
         let Some(frozen) = frozen else { return };
         if let Some(series) = frozen.buffer.series(self.key) {
-            self.frozen = frozen.buffer.points(series);
+            self.frozen = frozen.buffer.points(&series);
             erase(&mut self.frozen, &self.tombstones, frozen.end_position);
         }
     }

@@ -74,6 +74,27 @@ impl Arena {
         }
     }
 
+    /// The timestamp that arrived first; nothing where there is none.
+    pub(super) fn first(&self, chain: &Chain) -> Option<i64> {
+        let (page, at) = (chain.first != 0).then(|| place(chain.first))?;
+        Some(self.pages[page][at + 1].cast_signed())
+    }
+
+    /// The oldest timestamp; nothing where there is none.
+    pub(super) fn min(&self, chain: &Chain) -> Option<i64> {
+        let mut min = None;
+        let mut number = chain.first;
+        while number != 0 {
+            let (page, at) = place(number);
+            let header = Header::unpack(self.pages[page][at]);
+            let words = &self.pages[page][at + 1..at + 1 + usize::from(header.len)];
+            let oldest = words.iter().map(|word| word.cast_signed()).min();
+            min = min.into_iter().chain(oldest).min();
+            number = header.next;
+        }
+        min
+    }
+
     /// Memory taken, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.pages.len() * PAGE_WORDS * size_of::<u64>()

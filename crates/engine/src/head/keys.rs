@@ -33,13 +33,15 @@ pub(crate) type KeyMap<V> = HashMap<u64, V, BuildHasherDefault<KeyHasher>>;
 #[derive(Debug)]
 pub(super) struct KeyIndex {
     stride: u64,
+    /// What all keys of the sack leave when divided by the stride.
+    residue: u64,
     /// The number plus one of each key; 0 where there is none. A page holds neighbouring keys of the sack.
     pages: KeyMap<Box<[u32; PAGE_KEYS]>>,
 }
 
 impl KeyIndex {
     pub(super) fn new(stride: u32) -> Self {
-        Self { stride: u64::from(stride.max(1)), pages: KeyMap::default() }
+        Self { stride: u64::from(stride.max(1)), residue: 0, pages: KeyMap::default() }
     }
 
     pub(super) fn number(&self, key: u64) -> Option<usize> {
@@ -51,6 +53,7 @@ impl KeyIndex {
     /// The number of `key`, which becomes `fresh` where it has none.
     pub(super) fn number_or_insert(&mut self, key: u64, fresh: usize) -> usize {
         let (page, slot) = self.place(key);
+        self.residue = key % self.stride;
         let stored = &mut self.pages.entry(page).or_insert_with(|| Box::new([0; PAGE_KEYS]))[slot];
         if *stored == 0 {
             *stored = fresh as u32 + 1;
@@ -58,11 +61,16 @@ impl KeyIndex {
         *stored as usize - 1
     }
 
-    pub(super) fn numbers_by_key(&self) -> impl Iterator<Item = usize> {
+    /// All keys with their numbers, ascending.
+    pub(super) fn numbers_by_key(&self) -> impl Iterator<Item = (u64, usize)> {
         let mut pages: Vec<_> = self.pages.iter().collect();
         pages.sort_unstable_by_key(|(page, _)| **page);
-        let stored = pages.into_iter().flat_map(|(_, slots)| slots.iter());
-        stored.filter(|stored| **stored != 0).map(|stored| *stored as usize - 1)
+        let key_at =
+            |page: u64, slot: usize| (page * PAGE_KEYS as u64 + slot as u64) * self.stride + self.residue;
+        pages.into_iter().flat_map(move |(page, slots)| {
+            let stored = slots.iter().enumerate().filter(|(_, stored)| **stored != 0);
+            stored.map(move |(slot, stored)| (key_at(*page, slot), *stored as usize - 1))
+        })
     }
 
     pub(super) fn bytes(&self) -> usize {
