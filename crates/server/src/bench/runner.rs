@@ -20,7 +20,7 @@ use super::values::Random;
 /// What was written must be readable within this.
 const READABLE_TIMEOUT_NS: u64 = 900_000_000_000;
 /// How often readability is asked for.
-const READABLE_POLL: Duration = Duration::from_millis(20);
+const READABLE_POLL: Duration = Duration::from_millis(50);
 /// Groups whose measures are counted after a load.
 const VERIFIED_GROUPS: usize = 20;
 
@@ -60,13 +60,19 @@ impl Runner<'_> {
         let shape = &Shape { form: self.form(shape.form), ..*shape };
         let mut shares = self.groups(shape)?;
         let bytes_before = self.target.data_bytes();
-        let bodies = self.bodies(&mut shares, 1, shape.measures)?;
-        self.write(&mut shares, &bodies, shape.measures)?;
-        self.until_readable(&shares, shape)?;
+        self.warm_up(&mut shares, shape)?;
         let bodies = self.bodies(&mut shares, rounds, shape.measures)?;
         let mut outcome = self.measured_write(name, &mut shares, &bodies, shape)?;
         self.settle(&mut outcome, bytes_before, written(&shares))?;
         Ok(vec![outcome])
+    }
+
+    /// Writes a first round and waits until it can be read: from then on metrics and series exist.
+    pub(super) fn warm_up(&self, shares: &mut Shares, shape: &Shape) -> Result<()> {
+        let bodies = self.bodies(shares, 1, shape.measures)?;
+        self.write(shares, &bodies, shape.measures)?;
+        self.until_readable(shares, shape)?;
+        Ok(())
     }
 
     /// Has the server settle, and adds to `outcome` what it holds and took for `measures` since it held `bytes_before`.
@@ -86,7 +92,7 @@ impl Runner<'_> {
     /// Makes what the load needs on the server; a share of the groups for each worker.
     pub(super) fn groups(&self, shape: &Shape) -> Result<Shares> {
         let workers = self.args.workers;
-        let groups = shape.metrics.div_ceil(shape.batch).max(workers);
+        let groups = shape.metrics.div_ceil(shape.batch);
         self.in_parallel(0..workers, |worker| {
             let mut connection = self.target.connect()?;
             let indices = (worker..groups).step_by(workers);

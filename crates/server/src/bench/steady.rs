@@ -20,9 +20,7 @@ pub(super) fn run(runner: &mut Runner<'_>, name: &str, shape: &Shape) -> Result<
     let shape = &Shape { form: runner.form(shape.form), ..*shape };
     let mut shares = runner.groups(shape)?;
     let bytes_before = runner.target.data_bytes();
-    let bodies = runner.bodies(&mut shares, 1, shape.measures)?;
-    runner.write(&mut shares, &bodies, shape.measures)?;
-    drop(bodies);
+    runner.warm_up(&mut shares, shape)?;
     let before = runner.target.usage();
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     let rate = runner.args.rate as f64;

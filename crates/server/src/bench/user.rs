@@ -31,7 +31,8 @@ pub(super) fn run(runner: &mut Runner<'_>) -> Result<Vec<Outcome>> {
     };
     let mut shares = runner.groups(&shape)?;
     let bytes_before = runner.target.data_bytes();
-    let bodies = runner.bodies(&mut shares, MINUTES, shape.measures)?;
+    runner.warm_up(&mut shares, &shape)?;
+    let bodies = runner.bodies(&mut shares, MINUTES - 1, shape.measures)?;
     let mut outcome = runner.measured_write("user", &mut shares, &bodies, &shape)?;
     runner.settle(&mut outcome, bytes_before, written(&shares))?;
     let (read, panel) = match runner.target.kind {
