@@ -1,5 +1,5 @@
 //! How much a measure costs the engine, without HTTP:
-//! `cargo run --release -p nephometer-engine --example ingest -- <folder> [series of the cycle]`.
+//! `cargo run --release -p nephometer-engine --example ingest -- <folder> [series of the cycle] [MiB of a full head]`.
 //!
 //! Two loads, with real files and an fsync before each answer: bulk (100 series of 60 measures a request) and cycle
 //! (one measure each of 1,000 series a request; 100,000 series, 30 rounds). Then reads, a flush, merges, and a start
@@ -36,7 +36,11 @@ struct Bench {
 impl Bench {
     fn open(&self) -> Engine {
         let storage = Arc::new(FileStorage::new(&self.root).unwrap());
-        let settings = Settings::default();
+        let mut settings = Settings::default();
+        if let Some(mib) = std::env::args().nth(3) {
+            settings.flush_head_bytes = mib.parse::<u64>().unwrap() << 20;
+            settings.head_bytes = settings.head_bytes.max(settings.flush_head_bytes * 4);
+        }
         let (clock, ids) = (self.clock.clone(), self.clock.clone());
         Engine::open(settings, storage, self.catalog.clone(), clock, ids, &self.policies).unwrap()
     }
@@ -165,6 +169,8 @@ fn write(bench: &Bench, engine: &Engine) {
     drop(bulk);
     let series: u64 = std::env::args().nth(2).map_or(100_000, |count| count.parse().unwrap());
     let rounds = 30;
+    // The most resident memory is counted from here on.
+    std::fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = resident_mib();
     bench.measure("cycle", series * rounds, || {
         for round in 0..rounds {

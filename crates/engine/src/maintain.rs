@@ -14,7 +14,7 @@ use crate::flush::Flusher;
 use crate::merge::{self, Outcome};
 use crate::parts::PartSet;
 use crate::plan::next_job;
-use crate::settings::seconds_to_ns;
+use crate::settings::{Settings, seconds_to_ns};
 
 /// How often the flush thread looks around when nothing wakes it.
 const TICK: Duration = Duration::from_secs(1);
@@ -22,6 +22,9 @@ const TICK: Duration = Duration::from_secs(1);
 const MERGE_TICKS: u32 = 60;
 /// Longest pause after a failure, in ticks.
 const MAX_PAUSE_TICKS: u32 = 30;
+
+/// A head of very many series is written to parts when it has so many measures of each, on average.
+const MEASURES_PER_SERIES: u64 = 4;
 
 /// Wakes a background thread, or ends it.
 #[derive(Default)]
@@ -82,9 +85,31 @@ pub(crate) fn flush_is_due(core: &Core) -> bool {
     let since = counters.waiting_since_ns.load(Ordering::Relaxed);
     let age_ns = core.clock.monotonic_ns().saturating_sub(since);
     let limit_ns = seconds_to_ns(core.settings.flush_age_seconds).unsigned_abs();
-    counters.active_bytes.load(Ordering::Relaxed) >= core.settings.flush_head_bytes
+    let active_bytes = counters.active_bytes.load(Ordering::Relaxed);
+    is_full(&core.settings, active_bytes, || measures_and_series(core))
         || counters.log_bytes.load(Ordering::Relaxed) >= core.settings.flush_log_bytes
         || (since != 0 && age_ns >= limit_ns)
+}
+
+/// Whether a head of so many bytes is to be written to parts. Of very many series it would hold one measure or two: parts
+/// of such compress badly and are merged often, so that it may grow until it has some measures of each series, but not
+/// beyond half of what heads may take at all.
+fn is_full(settings: &Settings, active_bytes: u64, content: impl FnOnce() -> (u64, u64)) -> bool {
+    if active_bytes < settings.flush_head_bytes {
+        return false;
+    }
+    active_bytes >= settings.head_bytes / 2 || {
+        let (measures, series) = content();
+        measures >= series.saturating_mul(MEASURES_PER_SERIES)
+    }
+}
+
+/// What the active heads hold.
+fn measures_and_series(core: &Core) -> (u64, u64) {
+    core.sacks.iter().fold((0, 0), |(measures, series), sack| {
+        let sack = sack.lock();
+        (measures + sack.active.measures(), series + sack.active.series_count())
+    })
 }
 
 /// The body of the flush thread.
@@ -192,4 +217,19 @@ fn is_held(
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_of_many_series_may_grow() {
+        let settings = Settings { flush_head_bytes: 100, head_bytes: 600, ..Settings::default() };
+        let full = |bytes, measures| is_full(&settings, bytes, || (measures, 10));
+        assert!(!full(99, 1000));
+        assert!(full(100, 40) && !full(100, 39) && !full(299, 39) && full(300, 39));
+        let tight = Settings { head_bytes: 100, ..settings.clone() };
+        assert!(is_full(&tight, 100, || (1, 10)));
+    }
 }

@@ -21,7 +21,8 @@ pub struct Settings {
     pub sacks: u32,
     /// Most memory for measures that are not in parts yet; beyond it writes are answered with 503.
     pub head_bytes: u64,
-    /// The head is written to parts when it takes so much memory.
+    /// The head is written to parts when it takes so much memory and has some measures of each series, or half of what
+    /// is allowed at all.
     pub flush_head_bytes: u64,
     /// The head is written to parts when the log has grown by so much.
     pub flush_log_bytes: u64,
@@ -60,7 +61,7 @@ impl Default for Settings {
         const MIB: u64 = 1 << 20;
         Self {
             sacks: 8,
-            head_bytes: 512 * MIB,
+            head_bytes: 768 * MIB,
             flush_head_bytes: 128 * MIB,
             flush_log_bytes: 512 * MIB,
             flush_age_seconds: 600,
