@@ -2,15 +2,16 @@
 
     differential/run.py [--server CMD | --peer] [--seed N] [--cases N] [--families N] [--members N]
 
-At least `--cases` queries are asked (5,000 by default) of one world, and half as many of another one on a server whose
-engine flushes and merges all the time; the same for the same seed. In the middle policies change and spans are deleted.
-A part of them is asked again after the server was
-stopped and started on the same data, with the other kind of engine. With `--peer` real Gnocchi is asked instead, every metric written in
+At least `--cases` queries are asked (5,000 by default) of one world, half as many of another one on a server whose engine
+flushes and merges all the time, and of a third one whose engine lets rollups take the place of raw measures early; the same
+for the same seed. In the middle of the first two, policies change and spans are deleted. A part of the queries is asked
+again after the server was stopped and started on the same data. With `--peer` real Gnocchi is asked instead, every metric written in
 one request, which proves the reference itself (a few readings at the edges of upstream's splits of 3600 points differ:
 it drops splits by the newest aggregate of whichever method it looked at last). Ends with 'N passed, N failed'.
 """
 
 import argparse
+import dataclasses
 import pathlib
 import random
 import sys
@@ -29,11 +30,13 @@ from harness.api import Api  # noqa: E402
 ASKED_AGAIN = 1000
 # Time for a busy engine to flush and merge what it was started on.
 BUSY_SECONDS = 4.0
+KEEP_RAW = {"NEPHOMETER__ENGINE__MIN_RAW_SECONDS": str(1 << 32)}
+ROLL_UP_EARLY = {"NEPHOMETER__ENGINE__MIN_RAW_SECONDS": "0"}
 
 
-def prepare(api: Api, rng: random.Random, args: argparse.Namespace) -> Asker:
+def prepare(api: Api, rng: random.Random, args: argparse.Namespace, all_ordered: bool = False) -> Asker:
     """Makes and writes a world; returns what asks about it."""
-    made = world.random_world(rng, args.families, args.members, single=args.peer)
+    made = world.random_world(rng, args.families, args.members, args.peer, all_ordered)
     loading.create(api, made, rng)
     began = time.monotonic()
     sent = loading.write(api, made, rng)
@@ -102,25 +105,46 @@ def peer_run(args: argparse.Namespace, tally: outcome.Outcome) -> None:
         api.close()
 
 
-def our_run(args: argparse.Namespace, tally: outcome.Outcome, seed: int, cases: int, first: dict[str, str], then: dict[str, str]) -> None:
-    """One world on a fresh server with the settings `first`; a part is asked again after a restart with `then`."""
+@dataclasses.dataclass
+class Plan:
+    """One world on a fresh server: settings of the engine, settings after the restart, how many queries."""
+
+    name: str
+    cases: int
+    first: dict[str, str]
+    then: dict[str, str]
+    # Every metric's measures come in order, and nothing is changed or deleted afterwards: raw measures may go early.
+    all_ordered: bool = False
+
+
+def our_run(args: argparse.Namespace, tally: outcome.Outcome, seed: int, plan: Plan) -> None:
+    """Writes, asks, changes, asks, restarts, asks a part again."""
     rng = random.Random(seed)
-    with live.Server(args.server, environment={"MAX_LIMIT": "1000", **first}) as server:
+    with live.Server(args.server, environment={"MAX_LIMIT": "1000", **plan.first}) as server:
         api = Api(server.port)
-        asker = prepare(api, rng, args)
-        queries = drawn(asker, rng, cases, False)
-        kind = "busy engine" if first else "plain engine"
-        ask(api, queries, tally, f"at once, {kind}", False)
-        queries = drawn(beyond.change(api, rng, asker), rng, cases // 2, False)
-        ask(api, queries, tally, f"after changes of policies and deletions, {kind}", False)
+        asker = prepare(api, rng, args, plan.all_ordered)
+        queries = drawn(asker, rng, plan.cases, False)
+        ask(api, queries, tally, f"at once, {plan.name}", False)
+        if not plan.all_ordered:
+            queries = drawn(beyond.change(api, rng, asker), rng, plan.cases // 2, False)
+            ask(api, queries, tally, f"after changes of policies and deletions, {plan.name}", False)
         api.close()
         server.stop()
-        server.environment = {name: text for name, text in server.environment.items() if name not in first} | then
+        server.environment = {name: text for name, text in server.environment.items() if name not in plan.first} | plan.then
         print(f"started again in {server.start():.2f} s", flush=True)
-        if then:
-            time.sleep(BUSY_SECONDS)
-        ask(api, rng.sample(queries, min(ASKED_AGAIN, len(queries))), tally, "after a restart", False)
+        time.sleep(BUSY_SECONDS)
+        ask(api, rng.sample(queries, min(ASKED_AGAIN, len(queries))), tally, f"after a restart, {plan.name}", False)
         api.close()
+
+
+def plans(cases: int) -> list[Plan]:
+    """The worlds of a run. Late measures, deletions and new methods reach as far as raw measures do: where they occur, the
+    engine is told to keep raw measures."""
+    return [
+        Plan("plain engine", cases, KEEP_RAW, live.BUSY_ENGINE | KEEP_RAW),
+        Plan("busy engine", cases // 2, live.BUSY_ENGINE | KEEP_RAW, KEEP_RAW),
+        Plan("early rollups", cases // 2, live.BUSY_ENGINE | ROLL_UP_EARLY, live.BUSY_ENGINE | ROLL_UP_EARLY, all_ordered=True),
+    ]
 
 
 def main() -> int:
@@ -139,8 +163,8 @@ def main() -> int:
         peer_run(args, tally)
     else:
         truth_as_numbers()
-        our_run(args, tally, args.seed, args.cases, {}, live.BUSY_ENGINE)
-        our_run(args, tally, args.seed + 1_000_000, args.cases // 2, live.BUSY_ENGINE, {})
+        for number, plan in enumerate(plans(args.cases)):
+            our_run(args, tally, args.seed + 1_000_000 * number, plan)
     return tally.finish()
 
 

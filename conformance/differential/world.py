@@ -186,11 +186,11 @@ def member_stamps(rng: random.Random, pool: list[int], policy: archive_policy.Ar
             return moved
 
 
-def random_family(rng: random.Random, number: int, members: int, single: bool) -> list[Series]:
+def random_family(rng: random.Random, number: int, members: int, single: bool, all_ordered: bool) -> list[Series]:
     """Metrics of one policy and one stretch of time. The first has no resource, the others lie on one resource each under
     the same name."""
     policy = random_policy(rng, number)
-    ordered = rng.random() < 0.4
+    ordered = all_ordered or rng.random() < 0.4
     pool = random_stamps(rng, policy, ordered)
     family = []
     for member in range(members):
@@ -202,6 +202,6 @@ def random_family(rng: random.Random, number: int, members: int, single: bool) -
     return family
 
 
-def random_world(rng: random.Random, families: int, members: int, single: bool) -> list[Series]:
+def random_world(rng: random.Random, families: int, members: int, single: bool, all_ordered: bool) -> list[Series]:
     """All metrics of a run."""
-    return [series for number in range(families) for series in random_family(rng, number, members, single)]
+    return [series for number in range(families) for series in random_family(rng, number, members, single, all_ordered)]
