@@ -50,7 +50,7 @@ fn seconds_to_micros(seconds: f64) -> Option<i64> {
     // The float is scaled to nanoseconds first, as timestamps of measures are.
     #[expect(clippy::cast_possible_truncation, reason = "what lies outside saturates and is refused")]
     let ns = (seconds * 1e9) as i64;
-    (seconds.is_finite() && ns != i64::MAX && ns != i64::MIN).then(|| ns.div_euclid(1000))
+    (seconds.is_finite() && ns != i64::MAX && ns != i64::MIN).then(|| Timestamp::from_ns(ns).micros())
 }
 
 fn time_micros(value: &FilterValue, now: Timestamp) -> Option<i64> {
