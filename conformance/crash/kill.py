@@ -11,6 +11,9 @@ from harness.api import Api
 
 WRITERS = 4
 START_SECONDS = 3.0
+# After most kills this many requests of each writer are looked at, after every 20th all of them.
+LAST_REQUESTS = 3000
+FULL_EVERY = 20
 # Short partitions, so that a run's data lies in many parts.
 SETTINGS = {"MAX_LIMIT": "1000", "NEPHOMETER__ENGINE__PARTITION_SECONDS": "3600", **live.BUSY_ENGINE}
 # The first keeps every second for the whole run; the second soon has only its coarse slots.
@@ -48,14 +51,15 @@ def answered(server: live.Server, busy: bool) -> float:
     return time.monotonic() - began
 
 
-def verify(server: live.Server, ids: list[list[str]], books: list[ledgers.Ledger], rng: random.Random, all_fine: bool) -> str | None:
-    """Every metric's coarse slots, and the seconds of a few metrics (or of all that keep them); the first problem."""
+def verify(server: live.Server, ids: list[list[str]], books: list[ledgers.Ledger], rng: random.Random, everything: bool) -> str | None:
+    """Every metric's last coarse slots and all seconds of a few metrics, or everything; the first problem."""
     api = Api(server.port)
     try:
         for writer, book in enumerate(books):
             for metric, metric_id in enumerate(ids[writer]):
-                fine = is_long(metric) and (all_fine or rng.random() < 0.1)
-                problem = ledgers.metric_problem(api, metric_id, writer, metric, book, fine)
+                fine = is_long(metric) and rng.random() < (1.0 if everything else 0.1)
+                first = 0 if everything else max(0, book.next - LAST_REQUESTS)
+                problem = ledgers.metric_problem(api, metric_id, writer, metric, book, fine, first)
                 if problem:
                     return problem
             long_one = next(metric for metric in range(METRICS_OF_A_WRITER) if is_long(metric))
@@ -87,11 +91,13 @@ def run(command: str, rounds: int, seed: int, tally: outcome.Outcome) -> None:
             acknowledged, seconds = round_of(server, ids, books, rng)
             total, slowest = total + acknowledged, max(slowest, seconds)
             tally.check(f"round {number} starts in time", seconds < START_SECONDS, f"{seconds:.2f} s")
-            problem = verify(server, ids, books, rng, all_fine=False)
+            problem = verify(server, ids, books, rng, everything=number % FULL_EVERY == FULL_EVERY - 1)
             tally.check(f"round {number} keeps what it acknowledged", problem is None, str(problem))
+            if number % 10 == 9:
+                print(f"  {number + 1} kills, {total} requests acknowledged, {tally.failed} failures", flush=True)
             tally.check(f"round {number} had load", acknowledged > 0 and not any(b.strange for b in books),
                         f"{acknowledged} acknowledged, strange answers {[b.strange[:3] for b in books]}")
-        problem = verify(server, ids, books, rng, all_fine=True)
+        problem = verify(server, ids, books, rng, everything=True)
         tally.check("everything is there in the end", problem is None, str(problem))
         measures = total * METRICS_OF_A_WRITER * ledgers.STRETCH_SECONDS
         print(f"{rounds} kills, {total} requests acknowledged ({measures} measures), slowest start {slowest:.2f} s", flush=True)

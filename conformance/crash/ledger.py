@@ -67,20 +67,23 @@ def slot_of(request: int) -> int:
     return (BASE_SECONDS + request * STRETCH_SECONDS) // COARSE_SECONDS * COARSE_SECONDS
 
 
-def series(api: Api, metric_id: str, aggregation: str, granularity: int) -> dict[int, float]:
-    """One aggregate of one granularity: second -> value."""
-    rows = api.want(200, "GET", f"/v1/metric/{metric_id}/measures", {"aggregation": aggregation, "granularity": granularity})
+def series(api: Api, metric_id: str, aggregation: str, granularity: int, first: int = 0) -> dict[int, float]:
+    """One aggregate of one granularity from request `first` on: second -> value."""
+    bounds = {"aggregation": aggregation, "granularity": granularity, "start": slot_of(first)}
+    rows = api.want(200, "GET", f"/v1/metric/{metric_id}/measures", bounds)
     return {int(numpy.datetime64(stamp[:-6], "s").astype("int64")): number for stamp, _, number in rows}
 
 
-def coarse_problem(writer: int, metric: int, ledger: Ledger, counts: dict[int, float], sums: dict[int, float]) -> str | None:
-    """Holds the coarse slots to the ledger. Requests of unknown fate that turn out to be there, or not, are known from
+def coarse_problem(writer: int, metric: int, ledger: Ledger, counts: dict[int, float], sums: dict[int, float],
+                   first: int) -> str | None:
+    """Holds the coarse slots from that of request `first` on to the ledger. Requests of unknown fate that turn out to be there, or not, are known from
     then on only through what was read: a slot must fit some choice of them, in count and in sum."""
     sure: dict[int, list[int]] = {}
     perhaps: dict[int, list[int]] = {}
     for requests, slots in ((ledger.acknowledged, sure), (ledger.unknown, perhaps)):
         for request in requests:
-            slots.setdefault(slot_of(request), []).append(request)
+            if slot_of(request) >= slot_of(first):
+                slots.setdefault(slot_of(request), []).append(request)
     for slot in sorted(set(counts) | set(sums) | set(sure)):
         certain = sure.get(slot, [])
         base_sum = sum(stretch_sum(writer, metric, request) for request in certain)
@@ -102,19 +105,22 @@ def fine_problem(writer: int, metric: int, ledger: Ledger, counts: dict[int, flo
             return f"writer {writer} metric {metric}: second {second} was never sent"
         if (counts.get(second), sums.get(second)) != (1.0, float(value(writer, metric, second))):
             return f"writer {writer} metric {metric} second {second}: {counts.get(second)} measures, sum {sums.get(second)}"
+    kept_from = max(counts, default=0) - FINE_POINTS + STRETCH_SECONDS
     for request in ledger.acknowledged:
         start = BASE_SECONDS + request * STRETCH_SECONDS
+        if start <= kept_from:
+            continue
         missing = [second for second in range(start, start + STRETCH_SECONDS) if second not in counts]
-        if missing and start > max(counts, default=0) - FINE_POINTS + STRETCH_SECONDS:
+        if missing:
             return f"writer {writer} metric {metric}: acknowledged seconds {missing} of request {request} are missing"
     return None
 
 
-def metric_problem(api: Api, metric_id: str, writer: int, metric: int, ledger: Ledger, fine: bool) -> str | None:
-    """Reads one metric and holds it to the ledger."""
-    counts = series(api, metric_id, "count", COARSE_SECONDS)
-    sums = series(api, metric_id, "sum", COARSE_SECONDS)
-    problem = coarse_problem(writer, metric, ledger, counts, sums)
+def metric_problem(api: Api, metric_id: str, writer: int, metric: int, ledger: Ledger, fine: bool, first: int = 0) -> str | None:
+    """Reads one metric and holds it to the ledger: coarse slots from request `first` on, and all seconds where `fine`."""
+    counts = series(api, metric_id, "count", COARSE_SECONDS, first)
+    sums = series(api, metric_id, "sum", COARSE_SECONDS, first)
+    problem = coarse_problem(writer, metric, ledger, counts, sums, first)
     if problem or not fine:
         return problem
     return fine_problem(writer, metric, ledger, series(api, metric_id, "count", 1), series(api, metric_id, "sum", 1))
