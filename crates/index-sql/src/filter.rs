@@ -6,6 +6,8 @@
 
 mod values;
 
+use std::collections::BTreeMap;
+
 use nephometer_drivers::IndexError;
 use nephometer_model::{Comparison, Filter, FilterValue, Timestamp};
 
@@ -21,6 +23,23 @@ const MAX_PARAMETERS: usize = 30_000;
 /// At most so many searches are put together (SQLite takes 500).
 const MAX_UNION: usize = 100;
 
+/// How an equality of an attribute is searched for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lookup {
+    /// Few rows have the value: they are looked up first.
+    First,
+    /// More do: a walk through the rows asks whether a row is among them.
+    Among,
+    /// Very many do: a walk through the rows looks at the value of each.
+    Each,
+}
+
+/// Lookups of attributes by their keys; of others [`Lookup::First`].
+pub(crate) type Lookups = BTreeMap<i64, Lookup>;
+
+/// All attributes are looked up first.
+pub(crate) static LOOK_UP_FIRST: Lookups = Lookups::new();
+
 const TRUE: &str = "1 = 1";
 const FALSE: &str = "1 = 0";
 
@@ -31,6 +50,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) branch: Branch,
     pub(crate) history: bool,
     pub(crate) now: Timestamp,
+    /// For equalities that all rows must have.
+    pub(crate) lookups: &'a Lookups,
 }
 
 impl Scope<'_> {
@@ -67,7 +88,8 @@ impl Scope<'_> {
         negated: bool,
         conjunction: bool,
     ) -> Result<String, IndexError> {
-        let conditions = parts.iter().map(|part| self.compile(statement, part, negated));
+        let scope = if conjunction { *self } else { Self { lookups: &LOOK_UP_FIRST, ..*self } };
+        let conditions = parts.iter().map(|part| scope.compile(statement, part, negated));
         let conditions = conditions.collect::<Result<Vec<_>, _>>()?;
         if !conjunction
             && self.branch == Branch::Current
@@ -95,6 +117,14 @@ impl Scope<'_> {
                 matches!(column.kind, Kind::Text | Kind::Id | Kind::UuidText | Kind::Number)
             }),
         }
+    }
+
+    /// The attribute, its column and its value, where `filter` wants one of an attribute.
+    pub(crate) fn attribute_equality(&self, filter: &Filter) -> Option<(i64, &'static str, Value)> {
+        let Filter::Compare(Comparison::Eq, name, value) = filter else { return None };
+        let column = self.column(name).ok()?;
+        let Place::Attribute { pk, column: cell } = column.place else { return None };
+        Some((pk, cell, convert(column.kind, value, self.now)?))
     }
 
     fn column(&self, name: &str) -> Result<Column, IndexError> {
@@ -207,9 +237,12 @@ impl Scope<'_> {
             }
             Place::Attribute { pk, column } => {
                 let leaf = leaf(&format!("a.{column}"));
-                if selective && self.branch == Branch::Current {
+                let lookup = self.lookups.get(pk).copied().unwrap_or(Lookup::First);
+                if selective && self.branch == Branch::Current && lookup != Lookup::Each {
+                    // The plus keeps SQLite from looking rows up by their keys.
+                    let plus = if lookup == Lookup::Among { "+" } else { "" };
                     return format!(
-                        "r.pk IN (SELECT a.resource_pk FROM resource_attribute a \
+                        "{plus}r.pk IN (SELECT a.resource_pk FROM resource_attribute a \
                          WHERE a.attribute_pk = {pk} AND {leaf})"
                     );
                 }

@@ -4,7 +4,7 @@ use nephometer_drivers::{IndexCounts, MetricAccess, MetricQuery, Sort};
 use nephometer_model::{Metric, parse_python_uuid};
 
 use crate::columns::Branch;
-use crate::filter::{Scope, creator_of_project};
+use crate::filter::{LOOK_UP_FIRST, Scope, creator_of_project};
 use crate::metrics::{COLUMNS, load};
 use crate::session::{Session, Statement, query_one};
 use crate::sort::{self, SortKey};
@@ -43,7 +43,8 @@ pub(crate) async fn list(session: &mut dyn Session, query: &MetricQuery) -> Resu
     let mut statement = Statement::new(session.dialect());
     let generic = types::require(session, types::GENERIC, "").await?;
     let now = session.shared().clock.now();
-    let scope = Scope { stored: &generic, branch: Branch::Current, history: false, now };
+    let scope =
+        Scope { stored: &generic, branch: Branch::Current, history: false, now, lookups: &LOOK_UP_FIRST };
     let mut conditions = conditions(&mut statement, query);
     if let Some(access) = &query.access {
         conditions.push(access_condition(&mut statement, &scope, access)?);

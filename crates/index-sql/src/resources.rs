@@ -4,7 +4,7 @@ use nephometer_drivers::{IndexError, NewResource, ResourceMetric};
 use nephometer_model::{Attributes, Filter, Metric, MetricId, Resource, ResourceId, Revision, Timestamp};
 
 use crate::columns::Branch;
-use crate::filter::Scope;
+use crate::filter::{LOOK_UP_FIRST, Scope};
 use crate::session::{Session, Statement, query_one, query_opt};
 use crate::types::{self, StoredType};
 use crate::value::{Batch, ColumnType, Row, Value};
@@ -212,7 +212,8 @@ pub(crate) async fn delete_matching(
     let stored = types::require(session, type_name, "").await?;
     let now = session.shared().clock.now();
     let mut statement = Statement::new(session.dialect());
-    let scope = Scope { stored: &stored, branch: Branch::Current, history: false, now };
+    let scope =
+        Scope { stored: &stored, branch: Branch::Current, history: false, now, lookups: &LOOK_UP_FIRST };
     let condition = scope.condition(&mut statement, filter)?;
     statement.push(&format!("SELECT r.pk FROM resource r WHERE {condition}"));
     if !stored.is_generic() {

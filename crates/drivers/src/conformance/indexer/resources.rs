@@ -32,7 +32,7 @@ fn full(id: u128) -> NewResource {
     new
 }
 
-/// Everything given comes back; times are whole microseconds; metrics have the creator of the resource.
+/// Everything given comes back; times are the nearest whole microseconds; metrics have the creator of the resource.
 pub async fn resources_show_what_was_given(index: &dyn Indexer) {
     prepare(index).await;
     let made = index.create_resource(full(1)).await.unwrap();
@@ -42,11 +42,11 @@ pub async fn resources_show_what_was_given(index: &dyn Indexer) {
     assert_eq!((made.user_id.as_deref(), made.project_id.as_deref()), (Some("u"), Some("p")));
     assert_eq!(
         (made.started_at, made.ended_at),
-        (Timestamp::from_micros(1_234_567), Some(at(2_000_000_000)))
+        (Timestamp::from_micros(1_234_568), Some(at(2_000_000_000)))
     );
     assert_eq!((made.revision_start, made.revision_end, made.revision), (NOW, None, Revision::CURRENT));
     let mut expected = full(1).attributes;
-    expected.insert("booted".to_owned(), AttributeValue::Datetime(Timestamp::from_micros(5_000_001)));
+    expected.insert("booted".to_owned(), AttributeValue::Datetime(Timestamp::from_micros(5_000_002)));
     assert_eq!(made.attributes, expected);
     assert_eq!(made.metrics, [("cpu".to_owned(), mid(1))]);
     let metrics = index.metrics_by_name(&[(rid(1), "cpu".to_owned())]).await.unwrap();
@@ -196,7 +196,7 @@ pub async fn updates_make_revisions_of_differences_only(index: &dyn Indexer) {
         ended_at: Some(Some(at(2_000_000_000))),
         attributes: BTreeMap::from([
             ("cpus".to_owned(), Some(number("1.5"))),
-            ("booted".to_owned(), Some(AttributeValue::Datetime(Timestamp::from_ns(5_000_001_000)))),
+            ("booted".to_owned(), Some(AttributeValue::Datetime(Timestamp::from_ns(5_000_002_000)))),
         ]),
         ..change_at(1)
     };
