@@ -69,6 +69,15 @@ async fn empty_markers_and_preconditions_are_none() {
 }
 
 #[tokio::test]
+async fn a_key_to_sort_by_may_come_thousands_of_times() {
+    let app = app_with_resource().await;
+    let query = vec!["sort=id"; 5000].join("&");
+    for path in ["/v1/metric", "/v1/resource/disk"] {
+        app.get(&format!("{path}?{query}")).await.expect(200);
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_accept_header_accepts_anything() {
     let app = app_with_resource().await;
     app.request(Method::GET, "/v1/archive_policy").header(header::ACCEPT, "garbage").send().await.expect(200);

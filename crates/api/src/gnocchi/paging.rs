@@ -46,7 +46,7 @@ impl Paging {
         let page = Page {
             limit: Some(limit),
             marker: marker.filter(|marker| !marker.is_empty()).map(str::to_owned),
-            sorts: sorts.iter().map(|sort| read_sort(sort)).collect::<Result<_, _>>()?,
+            sorts: read_sorts(&sorts)?,
         };
         Ok(Self { page, limit: usize::try_from(limit).unwrap_or(usize::MAX), sorts })
     }
@@ -83,6 +83,18 @@ fn read_limit(text: &str) -> Result<u64, ApiError> {
         return Err(refused("value must be at least 1 for dictionary value @ data['limit']"));
     }
     Ok(u64::try_from(number).unwrap_or(u64::MAX))
+}
+
+/// Every key once: where it comes again, it decides nothing, and thousands of them are more than SQL takes.
+fn read_sorts(texts: &[String]) -> Result<Vec<Sort>, ApiError> {
+    let mut sorts: Vec<Sort> = Vec::new();
+    for text in texts {
+        let sort = read_sort(text)?;
+        if !sorts.iter().any(|known| known.key == sort.key) {
+            sorts.push(sort);
+        }
+    }
+    Ok(sorts)
 }
 
 fn read_sort(text: &str) -> Result<Sort, ApiError> {
