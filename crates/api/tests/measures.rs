@@ -296,3 +296,22 @@ async fn rules_may_look_at_names() {
         app.post(by_name, &body(&["open", "closed"])).await.expect(202);
     }
 }
+
+#[tokio::test]
+async fn a_million_metrics_in_one_request_are_more_than_a_body_may_hold() {
+    let app = app().await;
+    let known = metric(&app).await;
+    let mut body = String::with_capacity(90_000_000);
+    body.push('{');
+    for number in 0..1_000_000 {
+        body.push_str(&format!(
+            r#""{number:08}-0000-4000-8000-000000000000":[{{"timestamp":1,"value":1}}],"#
+        ));
+    }
+    body.push_str(&format!(r#""{known}":[{{"timestamp":1,"value":1}}]}}"#));
+    let json = http::header::CONTENT_TYPE;
+    let request = app.request(Method::POST, "/v1/batch/metrics/measures").header(json, "application/json");
+    request.body(body).send().await.expect(413);
+    let read = app.get(&format!("/v1/metric/{known}/measures")).await.expect(200);
+    assert_eq!(points(&read), []);
+}
