@@ -19,7 +19,7 @@ mod times;
 
 pub use bytes::{ByteReader, put_varint, put_zigzag};
 pub use column_id::ColumnId;
-pub use decimal::{MAX_EXPONENT, decimals_to_ints, int_to_decimal, ints_to_decimals};
+pub use decimal::{MAX_EXPONENT, decimal_to_int, decimals_to_ints, int_to_decimal, ints_to_decimals};
 pub use ints::{get_ints, put_ints};
 pub use raw::{RawBlock, RawEntry, SeriesColumns, encode_raw_block};
 pub use rollup::{RollupBlock, RollupColumns, RollupEntry, encode_rollup_block};

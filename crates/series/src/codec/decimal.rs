@@ -22,6 +22,13 @@ pub fn int_to_decimal(int: i64, exponent: u8) -> f64 {
     int as f64 / POWERS[usize::from(exponent)]
 }
 
+/// The integer that gives back `value` bit for bit as `int / 10^exponent`, if there is one; the exponent may be at most
+/// [`MAX_EXPONENT`]. Integers are below 2^61, so that two of their differences can be added.
+#[inline]
+pub fn decimal_to_int(value: f64, exponent: u8) -> Option<i64> {
+    to_int(value, usize::from(exponent))
+}
+
 /// Appends `int / 10^exponent` for all `ints`; the exponent may be at most [`MAX_EXPONENT`].
 pub fn ints_to_decimals(ints: &[i64], exponent: u8, out: &mut Vec<f64>) {
     if exponent == 0 {
