@@ -75,7 +75,7 @@ impl MetricService {
         let (unit, given) = (spec.unit.as_deref(), spec.policy_name.as_deref());
         self.require_create_metric(access, name, unit, given, spec.resource.as_ref())?;
         let new = NewMetric {
-            id: MetricId(self.ids.uuid()),
+            id: self.new_metric_id(),
             creator: access.creator().map(str::to_owned),
             resource_id: spec.resource.map(|(_, id)| id),
             name: spec.name,

@@ -142,7 +142,7 @@ impl MetricService {
                         Some(&policy_name),
                         None,
                     )?;
-                    ResourceMetric::New { id: MetricId(self.ids.uuid()), unit, policy_name }
+                    ResourceMetric::New { id: self.new_metric_id(), unit, policy_name }
                 }
             };
             resolved.insert(name, metric);

@@ -9,6 +9,7 @@ mod id;
 mod identity;
 mod method;
 mod metric;
+mod ordered_ids;
 mod policy;
 mod resource;
 mod suggest;
@@ -23,6 +24,7 @@ pub use id::{
 pub use identity::{Identity, PolicyTarget};
 pub use method::{AggregationMethod, MethodSet, Reducer};
 pub use metric::{Metric, MetricStatus};
+pub use ordered_ids::OrderedIds;
 pub use policy::{ArchivePolicy, ArchivePolicyRule, PolicyError, PolicyItem, glob_match};
 pub use resource::{
     Attribute, AttributeKind, AttributeValue, Attributes, Resource, ResourceType, ResourceTypeState, Revision,

@@ -4,6 +4,7 @@
 
 mod conformance;
 mod contention;
+mod creation;
 mod opening;
 mod random_filters;
 mod scale;

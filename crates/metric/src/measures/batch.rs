@@ -234,7 +234,7 @@ impl MetricService {
         let policy_name = chosen.ok_or_else(|| MetricError::NoRuleMatches(Some(name.to_owned())))?;
         self.require_create_metric(access, Some(name), unit, given, None)?;
         Ok(NewMetric {
-            id: MetricId(self.ids.uuid()),
+            id: self.new_metric_id(),
             creator: creator.map(str::to_owned),
             resource_id: Some(resource),
             name: Some(name.to_owned()),
