@@ -24,13 +24,22 @@ pub trait IdSource: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock {
     start: std::time::Instant,
+    /// Since then time passes `times` as fast as the machine's.
+    from_ns: i64,
+    times: u32,
 }
 
 impl SystemClock {
     /// A clock whose monotonic zero is now.
     #[expect(clippy::disallowed_methods, reason = "the one place where the ambient clock is read")]
     pub fn new() -> Self {
-        Self { start: std::time::Instant::now() }
+        Self { start: std::time::Instant::now(), from_ns: 0, times: 1 }
+    }
+
+    /// A clock that has gone `times` as fast as the machine's since `from`, to rehearse in minutes what takes months. Its
+    /// monotonic side goes as ever.
+    pub fn hastened(from: Timestamp, times: u32) -> Self {
+        Self { from_ns: from.ns(), times, ..Self::new() }
     }
 }
 
@@ -44,7 +53,9 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place where the ambient clock is read")]
     fn now(&self) -> Timestamp {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        Timestamp::from_ns(i64::try_from(since.as_nanos()).unwrap_or(i64::MAX))
+        let now_ns = i64::try_from(since.as_nanos()).unwrap_or(i64::MAX);
+        let passed_ns = now_ns.saturating_sub(self.from_ns).saturating_mul(i64::from(self.times));
+        Timestamp::from_ns(self.from_ns.saturating_add(passed_ns))
     }
 
     fn monotonic_ns(&self) -> u64 {
@@ -92,5 +103,21 @@ impl IdSource for ManualClock {
     fn uuid(&self) -> Uuid {
         let n = self.next_id.fetch_add(1, Ordering::SeqCst);
         uuid::Builder::from_random_bytes(u128::from(n.unsigned_abs()).to_be_bytes()).into_uuid()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hastened_clock_begins_where_the_others_are() {
+        let plain = SystemClock::new();
+        let from = plain.now();
+        let fast = SystemClock::hastened(from, 1_000_000);
+        std::thread::sleep(std::time::Duration::from_millis(2));
+        let passed_ns = fast.now().ns() - from.ns();
+        assert!((2_000_000_000_000..2_000_000_000_000_000).contains(&passed_ns), "{passed_ns}");
+        assert!(plain.now().ns() - from.ns() < 1_000_000_000_000);
     }
 }

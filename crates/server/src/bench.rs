@@ -12,6 +12,7 @@ mod load;
 mod paced;
 mod reads;
 mod report;
+mod retention;
 mod runner;
 mod setup;
 mod steady;
@@ -26,6 +27,7 @@ use anyhow::{Context, Result, bail};
 
 pub(crate) use args::BenchArgs;
 use report::Report;
+use retention::Haste;
 use target::{StartSettings, Target};
 use workload::Workload;
 
@@ -33,16 +35,23 @@ use workload::Workload;
 ///
 /// `settings` are `section.key=value` arguments for a server of ours that is started here.
 pub(crate) fn run(args: &BenchArgs, settings: &[String]) -> Result<()> {
-    let how = StartSettings { parent: &args.dir, settings };
     let mut report = Report::new(args);
     for workload in chosen(&args.workloads)? {
+        let haste = Haste::of(args.seconds);
+        let (mut all_settings, mut arguments) = (Vec::new(), Vec::new());
+        if workload == Workload::Retention {
+            all_settings = retention::settings();
+            arguments.push(haste.argument());
+        }
+        all_settings.extend_from_slice(settings);
+        let how = StartSettings { parent: &args.dir, settings: &all_settings, arguments: &arguments };
         for server in args.servers() {
             if !workload.suits(server.kind) {
                 continue;
             }
             let mut target = Target::open(&server, how)?;
             let outcomes = workload
-                .run(args, &mut target)
+                .run(args, &mut target, haste)
                 .with_context(|| format!("workload {} on {}", workload.name(), server.kind.name()))?;
             eprintln!("{} on {}: done", workload.name(), server.kind.name());
             report.add(outcomes);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use nephometer_model::{SystemClock, Timestamp};
 
 use crate::bench::BenchArgs;
 
@@ -31,7 +32,7 @@ pub(crate) struct GlobalArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Runs every role in this process until SIGTERM or SIGINT
-    Serve,
+    Serve(ServeArgs),
     /// Brings the index to this version's schema and, where it is empty, creates the default archive policies
     Upgrade,
     /// Checks the configuration and the policy file, and starts nothing
@@ -45,6 +46,20 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Prints the version
     Version,
+}
+
+/// Arguments of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// For rehearsals (`bench retention`): time passes TIMES as fast as the machine's since FROM, in seconds since 1970
+    #[arg(long, hide = true, value_name = "FROM,TIMES", value_parser = hastened)]
+    pub(crate) hasten: Option<SystemClock>,
+}
+
+fn hastened(text: &str) -> Result<SystemClock, String> {
+    let parse = |(from, times): (&str, &str)| Some((from.parse::<i64>().ok()?, times.parse().ok()?));
+    let (from, times) = text.split_once(',').and_then(parse).ok_or("expected FROM,TIMES")?;
+    Ok(SystemClock::hastened(Timestamp::from_ns(from.saturating_mul(1_000_000_000)), times))
 }
 
 /// Arguments of `config`.
@@ -84,5 +99,7 @@ mod tests {
         let Command::Bench(args) = cli.command else { panic!() };
         assert_eq!(args.workloads, ["reads"]);
         assert!(Cli::try_parse_from(["nephometer", "bench", "--workers", "0"]).is_err());
+        assert!(Cli::try_parse_from(["nephometer", "serve", "--hasten", "1700000000,60"]).is_ok());
+        assert!(Cli::try_parse_from(["nephometer", "serve", "--hasten", "60"]).is_err());
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             logging::start(&Config::default().log)?;
             bench::run(&args, &cli.global.set)?;
         }
-        Command::Serve => serve::run(&cli.global)?,
+        Command::Serve(args) => serve::run(&args, &cli.global)?,
         Command::Upgrade => upgrade::run(&cli.global)?,
         Command::Status(args) => status::run(&args, &cli.global)?,
     }

@@ -29,9 +29,9 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// Opens index and engine, replays the log, creates default policies where that is asked for.
-    pub(crate) async fn open(config: &Config) -> Result<Self> {
-        let clock = Arc::new(SystemClock::new());
+    /// Opens index and engine by `clock`, replays the log, creates default policies where that is asked for.
+    pub(crate) async fn open(config: &Config, clock: SystemClock) -> Result<Self> {
+        let clock = Arc::new(clock);
         let index = Arc::new(open_index(config, &clock).await?);
         if config.metric.create_default_policies {
             create_default_policies(index.as_ref()).await?;

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 #[derive(Debug, Args)]
 pub(crate) struct BenchArgs {
     /// What to do: bulk, bulk-names, cycle, cycle-names, user, reads; and, only when named, latency, steady,
-    /// steady-names, index
+    /// steady-names, index, retention
     #[arg(value_name = "WORKLOAD")]
     pub(crate) workloads: Vec<String>,
     /// What the server is
@@ -33,7 +33,7 @@ pub(crate) struct BenchArgs {
     /// Connections that write at once
     #[arg(long, default_value_t = 8, value_parser = at_least_one)]
     pub(crate) workers: usize,
-    /// Metrics that are written [bulk: 10000, cycle and latency: 100000, steady: 3600000]
+    /// Metrics that are written [bulk: 10000, cycle and latency: 100000, steady: 3600000, retention: 60]
     #[arg(long, value_parser = at_least_one)]
     pub(crate) metrics: Option<usize>,
     /// Metrics in a request [bulk: 100, otherwise 1000]
@@ -51,9 +51,9 @@ pub(crate) struct BenchArgs {
     /// Measures a second of the workload `steady`
     #[arg(long, default_value_t = 60_000, value_parser = at_least_one)]
     pub(crate) rate: usize,
-    /// How long `steady` runs, and each part of `latency` and each read is repeated
-    #[arg(long, default_value_t = 5.0)]
-    pub(crate) seconds: f64,
+    /// How long `steady` and `retention` run, and each part of `latency` and each read is repeated [5; retention: 30]
+    #[arg(long)]
+    pub(crate) seconds: Option<f64>,
     /// What the values follow from
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
@@ -126,10 +126,15 @@ impl BenchArgs {
         std::iter::once(first).chain(self.against.iter().cloned()).collect()
     }
 
+    /// How long things are repeated.
+    pub(super) fn duration_seconds(&self) -> f64 {
+        self.seconds.unwrap_or(5.0)
+    }
+
     /// How long things are repeated, in nanoseconds.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, which is meant")]
     pub(super) fn duration_ns(&self) -> u64 {
-        (self.seconds * 1e9) as u64
+        (self.duration_seconds() * 1e9) as u64
     }
 }
 

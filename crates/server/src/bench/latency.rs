@@ -50,7 +50,7 @@ fn under_load(
         clippy::cast_sign_loss,
         reason = "a small number"
     )]
-    let rounds = (rate * runner.args.seconds / shape.metrics as f64).ceil() as usize;
+    let rounds = (rate * runner.args.duration_seconds() / shape.metrics as f64).ceil() as usize;
     let bodies = runner.bodies(shares, rounds.max(1), shape.measures)?;
     let is_written = AtomicBool::new(false);
     std::thread::scope(|scope| {

@@ -6,6 +6,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::args::{BenchArgs, Kind};
+use super::retention::DiskUse;
 use super::tally::{Latency, Tally};
 use super::target::Settled;
 use super::usage::Usage;
@@ -47,6 +48,9 @@ pub(super) struct Outcome {
     restarted_resident_bytes: Option<u64>,
     /// From its start with this data to its first answer.
     start_seconds: Option<f64>,
+    /// Whether the disk came to a flat line, where that is looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk: Option<DiskUse>,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures for reports")]
@@ -78,7 +82,13 @@ impl Outcome {
             peak_resident_bytes: None,
             restarted_resident_bytes: None,
             start_seconds: None,
+            disk: None,
         }
+    }
+
+    /// Sets what was seen of the disk.
+    pub(super) fn set_disk(&mut self, disk: DiskUse) {
+        self.disk = Some(disk);
     }
 
     /// Sets CPU seconds of server and client.
@@ -119,7 +129,7 @@ impl Outcome {
     }
 
     fn problems(&self) -> u64 {
-        self.failed + self.unverified
+        self.failed + self.unverified + self.disk.as_ref().map_or(0, DiskUse::problems)
     }
 }
 
@@ -246,6 +256,9 @@ fn write_row(text: &mut String, outcome: &Outcome) {
     }
     if let Some(amplification) = o.write_amplification {
         let _ = writeln!(text, "{:<22}write amplification {amplification:.2}", "");
+    }
+    for line in o.disk.iter().flat_map(DiskUse::lines) {
+        let _ = writeln!(text, "{:<22}{line}", "");
     }
 }
 

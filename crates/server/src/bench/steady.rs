@@ -26,7 +26,7 @@ pub(super) fn run(runner: &mut Runner<'_>, name: &str, shape: &Shape) -> Result<
     let rate = runner.args.rate as f64;
     let mut outcome = std::thread::scope(|scope| {
         let (done, is_done) = channel::<()>();
-        let (clock, seconds) = (runner.clock, runner.args.seconds);
+        let (clock, seconds) = (runner.clock, runner.args.duration_seconds());
         let target: &Target = runner.target;
         scope.spawn(move || {
             let every = Duration::from_secs_f64(LINE_SECONDS.min(seconds / LINES).max(0.1));

@@ -31,8 +31,10 @@ const POLL: Duration = Duration::from_millis(10);
 pub(super) struct StartSettings<'a> {
     /// Where their directories are made.
     pub(super) parent: &'a Path,
-    /// `section.key=value` arguments for ours.
+    /// `section.key=value` arguments for ours; the last of a key counts.
     pub(super) settings: &'a [String],
+    /// More arguments of `serve`.
+    pub(super) arguments: &'a [String],
 }
 
 /// A server and, where it runs on this machine, its processes and its data.
@@ -45,6 +47,7 @@ pub(super) struct Target {
     /// Keeps the data of a server that was started here.
     _directory: Option<TempDir>,
     settings: Vec<String>,
+    arguments: Vec<String>,
     clock: SystemClock,
 }
 
@@ -77,6 +80,7 @@ impl Target {
             started: None,
             _directory: None,
             settings: how.settings.to_vec(),
+            arguments: how.arguments.to_vec(),
             clock: SystemClock::new(),
         };
         if server.url.is_none() {
@@ -96,7 +100,7 @@ impl Target {
         let begin_ns = self.clock.monotonic_ns();
         let data_dir = &self.data_dirs[0];
         let (mut command, address) = match self.kind {
-            Kind::Nephometer => (nephometer(data_dir, &self.settings)?, None),
+            Kind::Nephometer => (nephometer(data_dir, &self.settings, &self.arguments)?, None),
             Kind::VictoriaMetrics => {
                 let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
                 (victoria_metrics(data_dir, port), Some(format!("http://127.0.0.1:{port}")))
@@ -127,6 +131,23 @@ impl Target {
             std::thread::sleep(POLL);
         }
         Ok(seconds(self.clock.monotonic_ns() - begin_ns))
+    }
+
+    /// Kills the server (as `kill -9` does), or stops it as one should, and starts it again; returns the seconds to its
+    /// first answer.
+    pub(super) fn restart(&mut self, kill: bool) -> Result<f64> {
+        let started = self.started.take().context("the server was not started here")?;
+        if kill {
+            drop(started);
+        } else {
+            stop(started, &self.clock)?;
+        }
+        self.start()
+    }
+
+    /// The data directory of a server that was started here.
+    pub(super) fn data_dir(&self) -> Option<&Path> {
+        self.started.as_ref().and(self.data_dirs.first()).map(PathBuf::as_path)
     }
 
     /// A connection to the server.
@@ -205,9 +226,9 @@ pub(super) fn difference(
     Some(figure(&after?) - figure(&before?))
 }
 
-fn nephometer(data_dir: &Path, settings: &[String]) -> Result<Command> {
+fn nephometer(data_dir: &Path, settings: &[String], arguments: &[String]) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("the path of this program")?);
-    command.arg("serve");
+    command.arg("serve").args(arguments);
     for setting in [
         "metric_api.listen=127.0.0.1:0",
         "admin.listen=127.0.0.1:0",

@@ -71,6 +71,15 @@ impl Walk {
         }
     }
 
+    /// The value as a number.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "the values of the walks are far below 2^53 but for very long ones"
+    )]
+    pub(super) fn value(&self) -> f64 {
+        if self.kind == 3 { self.value as f64 / 100.0 } else { self.value as f64 }
+    }
+
     /// Appends the value as JSON.
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         if self.kind == 3 {

@@ -6,10 +6,11 @@ use nephometer_model::SystemClock;
 use super::args::{BenchArgs, Kind};
 use super::load::Form;
 use super::report::Outcome;
+use super::retention::Haste;
 use super::runner::{Runner, Shape};
 use super::setup::{self, MINUTES_POLICY};
 use super::target::Target;
-use super::{index, latency, reads, steady, user};
+use super::{index, latency, reads, retention, steady, user};
 
 /// What is done to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,6 +25,7 @@ pub(super) enum Workload {
     Steady,
     SteadyNames,
     Index,
+    Retention,
 }
 
 impl Workload {
@@ -31,7 +33,7 @@ impl Workload {
     pub(super) const USUAL: [Self; 6] =
         [Self::Bulk, Self::BulkNames, Self::Cycle, Self::CycleNames, Self::User, Self::Reads];
     /// All of them.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Bulk,
         Self::BulkNames,
         Self::Cycle,
@@ -42,6 +44,7 @@ impl Workload {
         Self::Steady,
         Self::SteadyNames,
         Self::Index,
+        Self::Retention,
     ];
 
     /// The name on the command line and in reports.
@@ -57,6 +60,7 @@ impl Workload {
             Self::Steady => "steady",
             Self::SteadyNames => "steady-names",
             Self::Index => "index",
+            Self::Retention => "retention",
         }
     }
 
@@ -64,13 +68,13 @@ impl Workload {
     pub(super) fn suits(self, kind: Kind) -> bool {
         match kind {
             Kind::Nephometer => true,
-            Kind::Gnocchi => !matches!(self, Self::Reads),
+            Kind::Gnocchi => !matches!(self, Self::Reads | Self::Retention),
             Kind::VictoriaMetrics => matches!(self, Self::Bulk | Self::Cycle | Self::User | Self::Steady),
         }
     }
 
     /// Does it.
-    pub(super) fn run(self, args: &BenchArgs, target: &mut Target) -> Result<Vec<Outcome>> {
+    pub(super) fn run(self, args: &BenchArgs, target: &mut Target, haste: Haste) -> Result<Vec<Outcome>> {
         if target.kind != Kind::VictoriaMetrics {
             setup::policies(&mut target.connect()?)?;
         }
@@ -87,6 +91,7 @@ impl Workload {
             Self::Steady => steady::run(&mut runner, self.name(), &steady(args, ids)),
             Self::SteadyNames => steady::run(&mut runner, self.name(), &steady(args, names)),
             Self::Index => index::run(&mut runner),
+            Self::Retention => retention::run(&mut runner, haste),
         }
     }
 }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use nephometer_drivers::{Indexer, MeasureStore, PolicyEnforcer};
-use nephometer_model::Clock;
+use nephometer_model::{Clock, SystemClock};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::cli::GlobalArgs;
+use crate::cli::{GlobalArgs, ServeArgs};
 use crate::config::Config;
 use crate::logging;
 use crate::policy_file::PolicyFile;
@@ -22,17 +22,17 @@ use crate::wiring::Parts;
 use super::{load_config, say};
 
 /// Runs until SIGTERM, SIGINT or the failure of a role.
-pub(super) fn run(global: &GlobalArgs) -> Result<()> {
+pub(super) fn run(args: &ServeArgs, global: &GlobalArgs) -> Result<()> {
     let config = load_config(global)?;
     logging::start(&config.log)?;
     let lock = DataDirLock::acquire(&config.storage.data_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(&config, &lock))
+    runtime.block_on(serve(&config, args.hasten.unwrap_or_default(), &lock))
 }
 
-async fn serve(config: &Config, lock: &DataDirLock) -> Result<()> {
+async fn serve(config: &Config, clock: SystemClock, lock: &DataDirLock) -> Result<()> {
     let mut signals = Signals::install()?;
-    let parts = Parts::open(config).await?;
+    let parts = Parts::open(config, clock).await?;
     let outcome = run_roles(config, lock, &parts, &mut signals).await;
     parts.close().await.context("the last flush")?;
     tracing::info!("stopped");
