@@ -13,11 +13,11 @@ use parking_lot::Mutex;
 
 use crate::commit::ApplyMessage;
 use crate::core::Core;
-use crate::head::HeadSeries;
+use crate::head::{HeadSeries, Packed};
 use crate::late::count_spans;
 use crate::parts::{NewPart, PARTS, PartSet, PartsWriter, Provenance, discard};
 use crate::rollup::floor_in;
-use crate::sack::{Frozen, LateMap, late_counts};
+use crate::sack::{LateMap, late_counts};
 use crate::wal::WalWriter;
 
 /// What one flush did.
@@ -146,8 +146,11 @@ impl Flusher {
             },
         );
         let mut late = Vec::new();
+        let (mut packed, mut points) = (Packed::default(), Points::default());
         for series in frozen.buffer.sorted().filter(|series| !dead.contains_key(&series.key)) {
-            let points = self.counting(&frozen, &parts, &series, &mut late)?;
+            frozen.buffer.pack(&series, &mut packed);
+            packed.unpack(&mut points);
+            self.drop_late(&parts, &series, &mut points, &mut late)?;
             writer.push_raw(&SeriesColumns {
                 key: series.key,
                 policy: series.policy,
@@ -158,15 +161,15 @@ impl Flusher {
         Ok(Written { parts: writer.finish()?, late })
     }
 
-    /// The measures of `series` without those whose time has been rolled up meanwhile; these go to the ledger.
-    fn counting(
+    /// Takes from `points`, the measures of `series`, those whose time has been rolled up meanwhile; these go to the
+    /// ledger.
+    fn drop_late(
         &self,
-        frozen: &Frozen,
         parts: &PartSet,
         series: &HeadSeries,
+        points: &mut Points,
         late: &mut Vec<LateCount>,
-    ) -> Result<Points, StoreError> {
-        let mut points = frozen.buffer.points(series);
+    ) -> Result<(), StoreError> {
         if series.min_ns < parts.rolled_up_to_ns()
             && let Some(floor) = floor_in(parts, series.key)?
         {
@@ -176,7 +179,7 @@ impl Flusher {
             points.timestamps_ns.drain(..split);
             points.values.drain(..split);
         }
-        Ok(points)
+        Ok(())
     }
 
     /// Makes the parts exist and their measures leave the heads.

@@ -1,13 +1,12 @@
 //! The head: measures of one sack that are in the log but not in parts yet, in order of arrival.
 //!
-//! Each series is a chain of chunks inside an arena, so that a measure costs its 16 bytes and little more, and a
-//! series about 40. Order of arrival is order of log positions; sorting is left to those who read.
+//! Each series is a chain of chunks inside an arena, where a measure takes one to three bytes as a rule (`coding`), and
+//! 44 bytes beside it. Order of arrival is order of log positions; decoding and sorting is left to those who read.
 
 mod arena;
+mod coding;
 mod entries;
 mod keys;
-
-use std::collections::HashSet;
 
 use nephometer_series::{Duplicates, Points, sort_and_deduplicate};
 
@@ -37,15 +36,39 @@ pub(crate) struct HeadSeries {
     ascending: bool,
 }
 
+/// The coded measures of one series, taken out of a head: decoding them needs no lock.
+#[derive(Debug, Default)]
+pub(crate) struct Packed {
+    bytes: Vec<u8>,
+    ascending: bool,
+}
+
+impl Packed {
+    /// Puts the measures, sorted, the newest of equal timestamps, in `points`.
+    pub(crate) fn unpack(&self, points: &mut Points) {
+        points.timestamps_ns.clear();
+        points.values.clear();
+        coding::decode(&self.bytes, points);
+        if !self.ascending {
+            sort_and_deduplicate(&mut points.timestamps_ns, &mut points.values, Duplicates::Newest);
+        }
+    }
+}
+
+/// Oldest and newest timestamp.
+type Span = (i64, i64);
+
 /// The measures of one sack between two flushes.
 #[derive(Debug)]
 pub(crate) struct HeadBuffer {
     index: KeyIndex,
     entries: Entries,
-    /// Numbers of the series that did not arrive in order of time, each timestamp once; few, as a rule.
-    disordered: HashSet<usize>,
+    /// Of the series that did not arrive in order of time, each timestamp once: their spans by number. Few, as a rule.
+    disordered: KeyMap<Span>,
     arena: Arena,
     measures: u64,
+    /// A run while it is coded.
+    coded: Vec<u8>,
 }
 
 impl HeadBuffer {
@@ -54,9 +77,10 @@ impl HeadBuffer {
         Self {
             index: KeyIndex::new(stride),
             entries: Entries::default(),
-            disordered: HashSet::new(),
+            disordered: KeyMap::default(),
             arena: Arena::default(),
             measures: 0,
+            coded: Vec::new(),
         }
     }
 
@@ -68,20 +92,38 @@ impl HeadBuffer {
             self.entries.push(Entry::empty(run.policy));
         }
         let entry = self.entries.get_mut(number);
-        entry.policy = run.policy;
-        if entry.chain.len > 0 && *first <= entry.max_ns {
-            self.disordered.insert(number);
+        let (mut state, mut chain) = (entry.state(), entry.chain());
+        let mut is_first = chain.is_empty();
+        if !is_first && *first <= state.last_ns {
+            let whole = || (coding::first_ns(self.arena.first(&chain)), state.last_ns);
+            self.disordered.entry(number as u64).or_insert_with(whole);
         }
-        entry.max_ns = entry.max_ns.max(*last);
-        self.arena.append(&mut entry.chain, run.timestamps_ns, run.values);
+        if !self.disordered.is_empty()
+            && let Some((min_ns, max_ns)) = self.disordered.get_mut(&(number as u64))
+        {
+            (*min_ns, *max_ns) = ((*min_ns).min(*first), (*max_ns).max(*last));
+        }
+        self.coded.clear();
+        for (at_ns, value) in run.timestamps_ns.iter().zip(run.values) {
+            state.push(is_first, *at_ns, *value, &mut self.coded);
+            is_first = false;
+        }
+        self.arena.append(&mut chain, &self.coded);
+        entry.set(run.policy, state, chain);
         self.measures += run.timestamps_ns.len() as u64;
     }
 
     fn at(&self, key: u64, number: usize) -> Option<HeadSeries> {
-        let Entry { max_ns, chain, policy } = *self.entries.get(number);
-        let ascending = self.disordered.is_empty() || !self.disordered.contains(&number);
-        let min_ns = if ascending { self.arena.first(&chain) } else { self.arena.min(&chain) }?;
-        Some(HeadSeries { key, policy, min_ns, max_ns, chain, ascending })
+        let entry = self.entries.get(number);
+        let chain = entry.chain();
+        if chain.is_empty() {
+            return None;
+        }
+        let span = if self.disordered.is_empty() { None } else { self.disordered.get(&(number as u64)) };
+        let (min_ns, max_ns) = span
+            .copied()
+            .unwrap_or_else(|| (coding::first_ns(self.arena.first(&chain)), entry.state().last_ns));
+        Some(HeadSeries { key, policy: entry.policy, min_ns, max_ns, chain, ascending: span.is_none() })
     }
 
     /// What the buffer holds of `key`, if anything.
@@ -89,15 +131,11 @@ impl HeadBuffer {
         self.index.number(key).and_then(|number| self.at(key, number))
     }
 
-    /// The measures of `series`, sorted, the newest of equal timestamps.
-    pub(crate) fn points(&self, series: &HeadSeries) -> Points {
-        let len = series.chain.len as usize;
-        let mut points = Points { timestamps_ns: Vec::with_capacity(len), values: Vec::with_capacity(len) };
-        self.arena.collect(&series.chain, &mut points.timestamps_ns, &mut points.values);
-        if !series.ascending {
-            sort_and_deduplicate(&mut points.timestamps_ns, &mut points.values, Duplicates::Newest);
-        }
-        points
+    /// Puts the measures of `series` in `packed`.
+    pub(crate) fn pack(&self, series: &HeadSeries, packed: &mut Packed) {
+        packed.bytes.clear();
+        self.arena.collect(&series.chain, &mut packed.bytes);
+        packed.ascending = series.ascending;
     }
 
     /// Removes the measures of `key` in `[start_ns, stop_ns)`.
@@ -107,12 +145,15 @@ impl HeadBuffer {
         if series.min_ns >= stop_ns || series.max_ns < start_ns {
             return;
         }
-        let mut left = self.points(&series);
+        let (mut packed, mut left) = (Packed::default(), Points::default());
+        self.pack(&series, &mut packed);
+        coding::decode(&packed.bytes, &mut left);
+        self.measures -= left.values.len() as u64;
+        packed.unpack(&mut left);
         let mut keep = left.timestamps_ns.iter().map(|t| *t < start_ns || *t >= stop_ns);
         left.values.retain(|_| keep.next().unwrap_or(true));
         left.timestamps_ns.retain(|t| *t < start_ns || *t >= stop_ns);
-        self.measures -= u64::from(series.chain.len);
-        self.disordered.remove(&number);
+        self.disordered.remove(&(number as u64));
         *self.entries.get_mut(number) = Entry::empty(series.policy);
         self.append(&Run {
             key,
@@ -139,8 +180,9 @@ impl HeadBuffer {
 
     /// Memory taken, in bytes.
     pub(crate) fn bytes(&self) -> u64 {
-        let disordered = self.disordered.capacity() * (size_of::<usize>() + 1);
-        (self.entries.bytes() + disordered + self.arena.bytes() + self.index.bytes()) as u64
+        let disordered = self.disordered.capacity() * (size_of::<(u64, Span)>() + 1);
+        (self.entries.bytes() + disordered + self.arena.bytes() + self.index.bytes() + self.coded.capacity())
+            as u64
     }
 }
 

@@ -7,6 +7,7 @@ use nephometer_drivers::{PartId, StoreError, Tombstone};
 use nephometer_series::Points;
 
 use crate::core::Core;
+use crate::head::Packed;
 use crate::parts::{Part, PartSet, rank};
 use crate::sack::{Frozen, Sack};
 use crate::tombstones::erase;
@@ -24,22 +25,22 @@ impl Core {
     /// The series `key` as it is now. One that the index has forgotten is empty.
     pub(crate) fn view(&self, key: u64) -> SeriesView {
         let sack = self.sack_of(key).lock();
-        let (mut view, frozen) = heads_of(&sack, key);
+        let (mut view, active, frozen) = heads_of(&sack, key);
         drop(sack);
-        view.add_frozen(frozen.as_deref());
+        view.add_heads_of(&active, frozen.as_deref());
         view
     }
 
     /// As [`Self::view`], of a sack that is locked already.
     pub(crate) fn view_in(&self, sack: &Sack, key: u64) -> SeriesView {
-        let (mut view, frozen) = heads_of(sack, key);
-        view.add_frozen(frozen.as_deref());
+        let (mut view, active, frozen) = heads_of(sack, key);
+        view.add_heads_of(&active, frozen.as_deref());
         view
     }
 }
 
-/// Everything of `key` but the frozen head's measures, which need no lock to be read.
-fn heads_of(sack: &Sack, key: u64) -> (SeriesView, Option<Arc<Frozen>>) {
+/// Everything of `key` but the heads' measures, which need no lock to be decoded.
+fn heads_of(sack: &Sack, key: u64) -> (SeriesView, Packed, Option<Arc<Frozen>>) {
     let mut view = SeriesView {
         key,
         parts: Arc::default(),
@@ -48,19 +49,25 @@ fn heads_of(sack: &Sack, key: u64) -> (SeriesView, Option<Arc<Frozen>>) {
         active: Points::default(),
     };
     if sack.dead.contains_key(&key) {
-        return (view, None);
+        return (view, Packed::default(), None);
     }
     view.parts = Arc::clone(&sack.parts);
     view.tombstones = sack.tombstones.of(key).to_vec();
-    view.active = sack.active.series(key).map(|series| sack.active.points(&series)).unwrap_or_default();
-    (view, sack.frozen.clone())
+    let mut active = Packed::default();
+    if let Some(series) = sack.active.series(key) {
+        sack.active.pack(&series, &mut active);
+    }
+    (view, active, sack.frozen.clone())
 }
 
 impl SeriesView {
-    fn add_frozen(&mut self, frozen: Option<&Frozen>) {
+    fn add_heads_of(&mut self, active: &Packed, frozen: Option<&Frozen>) {
+        active.unpack(&mut self.active);
         let Some(frozen) = frozen else { return };
         if let Some(series) = frozen.buffer.series(self.key) {
-            self.frozen = frozen.buffer.points(&series);
+            let mut packed = Packed::default();
+            frozen.buffer.pack(&series, &mut packed);
+            packed.unpack(&mut self.frozen);
             erase(&mut self.frozen, &self.tombstones, frozen.end_position);
         }
     }

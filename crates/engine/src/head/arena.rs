@@ -1,153 +1,122 @@
-//! Chains of chunks in pages of words: many growing columns without an allocation each.
+//! Chains of chunks in pages of bytes: many growing columns without an allocation each.
 
-/// Words of a page: 256 KiB.
-const PAGE_WORDS: usize = 1 << 15;
-/// Most measures of a chunk.
-const MAX_CHUNK: usize = 1024;
-/// Least measures of a chunk.
-const MIN_CHUNK: usize = 2;
+/// Bytes of a page.
+const PAGE_BYTES: usize = 1 << 18;
+/// Chunks begin at multiples of this.
+const UNIT_BYTES: usize = 8;
+/// Bytes at the start of a chunk: the number of the next one.
+const LINK_BYTES: usize = 4;
+/// Bytes of the first, second, … chunk of a chain: each about a quarter of those before it. Those after have as many as
+/// the last.
+const CHUNK_BYTES: [u16; 18] =
+    [24, 16, 24, 24, 32, 40, 56, 72, 96, 128, 168, 224, 296, 392, 520, 688, 912, 1024];
 
-/// A column of measures: its first and last chunk and its length. Chunk numbers are word offsets plus one; 0 is none.
+/// A column of bytes. Chunk numbers are offsets in units plus one; 0 is none.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Chain {
-    first: u32,
-    last: u32,
-    pub(super) len: u32,
+    pub(super) first: u32,
+    pub(super) last: u32,
+    /// Bytes in the last chunk.
+    pub(super) used: u16,
+    /// How many chunks there are, as far as that matters to their size.
+    pub(super) chunks: u8,
 }
 
-/// A chunk is a header word (next chunk in bits 0-31, capacity in 32-47, length in 48-63), then timestamps, then
-/// values, each in `capacity` words.
-#[derive(Debug, Clone, Copy)]
-struct Header {
-    next: u32,
-    capacity: u16,
-    len: u16,
-}
-
-impl Header {
-    fn unpack(word: u64) -> Self {
-        Self { next: word as u32, capacity: (word >> 32) as u16, len: (word >> 48) as u16 }
+impl Chain {
+    pub(super) fn is_empty(&self) -> bool {
+        self.first == 0
     }
 
-    fn pack(self) -> u64 {
-        u64::from(self.next) | u64::from(self.capacity) << 32 | u64::from(self.len) << 48
+    /// Bytes that chunk `ordinal` (from 0) has room for.
+    fn room(ordinal: usize) -> usize {
+        usize::from(CHUNK_BYTES[ordinal.min(CHUNK_BYTES.len() - 1)]) - LINK_BYTES
     }
 }
 
 /// Pages that chunks are cut from. Nothing is given back before the whole arena is.
 #[derive(Debug, Default)]
 pub(super) struct Arena {
-    pages: Vec<Vec<u64>>,
-    used_words: usize,
+    pages: Vec<Vec<u8>>,
+    used_bytes: usize,
 }
 
 impl Arena {
-    /// Appends measures to `chain`.
-    pub(super) fn append(&mut self, chain: &mut Chain, timestamps_ns: &[i64], values: &[f64]) {
-        let mut done = 0;
-        while done < timestamps_ns.len() {
-            let free = if chain.last == 0 { 0 } else { self.free(chain.last) };
-            if free == 0 {
-                let left = timestamps_ns.len() - done;
-                self.extend(chain, left);
+    /// Appends `bytes` to `chain`.
+    pub(super) fn append(&mut self, chain: &mut Chain, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let (used, room) = match chain.chunks {
+                0 => (0, 0),
+                chunks => (usize::from(chain.used), Chain::room(usize::from(chunks) - 1)),
+            };
+            if used == room {
+                self.extend(chain);
                 continue;
             }
-            let take = free.min(timestamps_ns.len() - done);
-            self.fill(chain.last, &timestamps_ns[done..done + take], &values[done..done + take]);
-            done += take;
-            chain.len += take as u32;
+            let (fitting, rest) = bytes.split_at(bytes.len().min(room - used));
+            let (page, at) = place(chain.last);
+            let begin = at + LINK_BYTES + used;
+            self.pages[page][begin..begin + fitting.len()].copy_from_slice(fitting);
+            chain.used += fitting.len() as u16;
+            bytes = rest;
         }
     }
 
-    /// Appends the measures of `chain` to two columns.
-    pub(super) fn collect(&self, chain: &Chain, timestamps_ns: &mut Vec<i64>, values: &mut Vec<f64>) {
+    /// Appends the bytes of `chain` to `out`.
+    pub(super) fn collect(&self, chain: &Chain, out: &mut Vec<u8>) {
         let mut number = chain.first;
-        while number != 0 {
-            let (page, at) = place(number);
-            let page = &self.pages[page];
-            let header = Header::unpack(page[at]);
-            let (len, capacity) = (usize::from(header.len), usize::from(header.capacity));
-            timestamps_ns.extend(page[at + 1..at + 1 + len].iter().map(|word| word.cast_signed()));
-            let begin = at + 1 + capacity;
-            values.extend(page[begin..begin + len].iter().map(|word| f64::from_bits(*word)));
-            number = header.next;
+        for ordinal in 0.. {
+            if number == 0 {
+                return;
+            }
+            out.extend_from_slice(self.chunk(chain, number, ordinal));
+            number = self.next(number);
         }
     }
 
-    /// The timestamp that arrived first; nothing where there is none.
-    pub(super) fn first(&self, chain: &Chain) -> Option<i64> {
-        let (page, at) = (chain.first != 0).then(|| place(chain.first))?;
-        Some(self.pages[page][at + 1].cast_signed())
-    }
-
-    /// The oldest timestamp; nothing where there is none.
-    pub(super) fn min(&self, chain: &Chain) -> Option<i64> {
-        let mut min = None;
-        let mut number = chain.first;
-        while number != 0 {
-            let (page, at) = place(number);
-            let header = Header::unpack(self.pages[page][at]);
-            let words = &self.pages[page][at + 1..at + 1 + usize::from(header.len)];
-            let oldest = words.iter().map(|word| word.cast_signed()).min();
-            min = min.into_iter().chain(oldest).min();
-            number = header.next;
-        }
-        min
+    /// The bytes in the first chunk of `chain`.
+    pub(super) fn first(&self, chain: &Chain) -> &[u8] {
+        if chain.is_empty() { &[] } else { self.chunk(chain, chain.first, 0) }
     }
 
     /// Memory taken, in bytes.
     pub(super) fn bytes(&self) -> usize {
-        self.pages.len() * PAGE_WORDS * size_of::<u64>()
+        self.pages.len() * PAGE_BYTES
     }
 
-    fn free(&self, number: u32) -> usize {
+    fn chunk(&self, chain: &Chain, number: u32, ordinal: usize) -> &[u8] {
         let (page, at) = place(number);
-        let header = Header::unpack(self.pages[page][at]);
-        usize::from(header.capacity - header.len)
+        let len = if number == chain.last { usize::from(chain.used) } else { Chain::room(ordinal) };
+        &self.pages[page][at + LINK_BYTES..at + LINK_BYTES + len]
     }
 
-    fn fill(&mut self, number: u32, timestamps_ns: &[i64], values: &[f64]) {
+    fn next(&self, number: u32) -> u32 {
         let (page, at) = place(number);
-        let page = &mut self.pages[page];
-        let mut header = Header::unpack(page[at]);
-        let (len, capacity) = (usize::from(header.len), usize::from(header.capacity));
-        let begin = at + 1 + len;
-        for (word, timestamp) in page[begin..].iter_mut().zip(timestamps_ns) {
-            *word = timestamp.cast_unsigned();
-        }
-        for (word, value) in page[begin + capacity..].iter_mut().zip(values) {
-            *word = value.to_bits();
-        }
-        header.len += timestamps_ns.len() as u16;
-        page[at] = header.pack();
+        self.pages[page][at..].first_chunk().map_or(0, |link| u32::from_le_bytes(*link))
     }
 
-    /// Puts a fresh chunk at the end of `chain`: room for `wanted` measures, or for as many as the chain has.
-    fn extend(&mut self, chain: &mut Chain, wanted: usize) {
-        let capacity = wanted.max((chain.len as usize).min(64)).clamp(MIN_CHUNK, MAX_CHUNK);
-        let words = 1 + 2 * capacity;
-        let room = self.pages.len() * PAGE_WORDS - self.used_words;
-        if room < words {
-            self.used_words = self.pages.len() * PAGE_WORDS;
-            self.pages.push(vec![0; PAGE_WORDS]);
+    /// Puts a fresh chunk at the end of `chain`.
+    fn extend(&mut self, chain: &mut Chain) {
+        let bytes = Chain::room(usize::from(chain.chunks)) + LINK_BYTES;
+        if self.pages.len() * PAGE_BYTES - self.used_bytes < bytes {
+            self.used_bytes = self.pages.len() * PAGE_BYTES;
+            self.pages.push(vec![0; PAGE_BYTES]);
         }
-        let number = (self.used_words + 1) as u32;
-        self.used_words += words;
-        let (page, at) = place(number);
-        self.pages[page][at] = Header { next: 0, capacity: capacity as u16, len: 0 }.pack();
-        if chain.last == 0 {
+        let number = (self.used_bytes / UNIT_BYTES + 1) as u32;
+        self.used_bytes += bytes;
+        if chain.is_empty() {
             chain.first = number;
         } else {
             let (page, at) = place(chain.last);
-            let header = Header::unpack(self.pages[page][at]);
-            self.pages[page][at] = Header { next: number, ..header }.pack();
+            self.pages[page][at..at + LINK_BYTES].copy_from_slice(&number.to_le_bytes());
         }
         chain.last = number;
+        chain.used = 0;
+        chain.chunks = chain.chunks.saturating_add(1);
     }
 }
 
 /// Page and offset of a chunk.
 fn place(number: u32) -> (usize, usize) {
-    let offset = number as usize - 1;
-    (offset / PAGE_WORDS, offset % PAGE_WORDS)
+    let offset = (number as usize - 1) * UNIT_BYTES;
+    (offset / PAGE_BYTES, offset % PAGE_BYTES)
 }
