@@ -24,7 +24,7 @@ const STAIRS: &[(i64, Option<u64>)] = &[(1, Some(600)), (60, Some(100_000))];
 fn busy_settings() -> Settings {
     Settings {
         sacks: 3,
-        flush_head_bytes: 1 << 20,
+        flush_head_bytes: 1 << 16,
         head_bytes: 64 << 20,
         log_segment_bytes: 1 << 20,
         min_free_disk_bytes: 0,
