@@ -31,6 +31,7 @@ pub use aggregates::{
     AggregatesQuery, CrossQuery, Gaps, GroupKey, MeasuredSeries, MetricAggregates, OwnedSeries,
     ResourceAggregates, ResourceSelection, ValueSearch,
 };
+pub use cache::CacheStatus;
 pub use error::MetricError;
 pub use expiry::{Expirer, ExpiryOutcome, ExpirySettings};
 pub use invalid::{InvalidInput, Step, python_str};

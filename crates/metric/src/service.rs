@@ -6,7 +6,7 @@ use nephometer_drivers::{Indexer, MeasureStore};
 use nephometer_model::{Clock, IdSource, MethodSet, MetricId, OrderedIds};
 
 use crate::MetricError;
-use crate::cache::MetricCache;
+use crate::cache::{CacheStatus, MetricCache};
 use crate::watch::WatchedIndexer;
 
 /// What an operator decides about the service.
@@ -14,7 +14,8 @@ use crate::watch::WatchedIndexer;
 pub struct MetricSettings {
     /// Methods of policies that name none, or only `+m`/`-m`.
     pub default_methods: MethodSet,
-    /// How many metrics are remembered in memory for writing, at about a hundred bytes each.
+    /// How many metrics are remembered in memory for writing, at about 40 bytes each; one that is written by id and by
+    /// name counts twice.
     pub cached_metrics: usize,
     /// Most points that one request may read from several metrics, at 16 bytes each and as much again for operations.
     pub max_points: usize,
@@ -24,7 +25,7 @@ impl Default for MetricSettings {
     fn default() -> Self {
         Self {
             default_methods: MethodSet::upstream_default(),
-            cached_metrics: 4_000_000,
+            cached_metrics: 5_000_000,
             max_points: 50_000_000,
         }
     }
@@ -68,6 +69,11 @@ impl MetricService {
     /// The clock that requests are measured and dated by.
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// How much is remembered of metrics for writing.
+    pub fn cache_status(&self) -> CacheStatus {
+        self.cache.status()
     }
 
     /// Tells the store how all policies look now: at start, and after each change of one.

@@ -13,6 +13,7 @@ use nephometer_model::{Identity, ResourceId, resource_id_from};
 pub use accumulator::{StatsdAccumulator, StatsdFlush};
 pub use line::StatsdLineError;
 
+use crate::cache::AskedBy;
 use crate::ingest::{Measures, NamedRun};
 use crate::{Access, InvalidInput, MeasureError, MetricError, MetricService, ResourceSpec};
 
@@ -87,7 +88,7 @@ impl MetricService {
             let by_name: HashMap<_, _> =
                 found.iter().filter_map(|metric| Some((metric.name.as_deref()?, metric))).collect();
             for (place, (_, name)) in known.iter_mut().zip(names()) {
-                *place = by_name.get(name).map(|metric| self.cache.enter(metric, generation));
+                *place = by_name.get(name).map(|metric| self.cache.enter(metric, AskedBy::Name, generation));
             }
         }
         let mut measures = Measures::default();

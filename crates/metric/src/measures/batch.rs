@@ -8,7 +8,7 @@ use nephometer_model::{ArchivePolicyRule, Metric, MetricId, ResourceId};
 use super::write::POST_MEASURES;
 use super::{MeasureError, UnknownResource};
 use crate::access::{creator_target, metric_target};
-use crate::cache::CachedMetric;
+use crate::cache::{AskedBy, CachedMetric};
 use crate::ingest::{MetricBatch, NamedRun, ResourceBatch};
 use crate::rules::choose_policy;
 use crate::{Access, InvalidInput, MetricError, MetricService};
@@ -36,9 +36,8 @@ impl MetricService {
         access: &Access<'_>,
         batch: MetricBatch,
     ) -> Result<(), MetricError> {
-        let from_memory = |id: &MetricId| self.cache.get(*id);
-        let cached: Vec<_> = if access.judges_by_creator(POST_MEASURES) {
-            batch.runs.iter().map(|(id, _)| from_memory(id)).collect()
+        let cached = if access.judges_by_creator(POST_MEASURES) {
+            self.cache.get_all(batch.runs.iter().map(|(id, _)| *id))
         } else {
             vec![None; batch.runs.len()]
         };
@@ -66,8 +65,8 @@ impl MetricService {
         let generation = self.cache.generation();
         let ids: Vec<_> = unseen.iter().copied().collect();
         let found = self.indexer.metrics_by_id(&ids).await?;
-        let entered: HashMap<_, _> =
-            found.iter().map(|metric| (metric.id, self.cache.enter(metric, generation))).collect();
+        let enter = |metric| self.cache.enter(metric, AskedBy::Id, generation);
+        let entered: HashMap<_, _> = found.iter().map(|metric| (metric.id, enter(metric))).collect();
         let missing: Vec<_> =
             unseen.iter().filter(|id| !entered.contains_key(id)).map(ToString::to_string).collect();
         if !missing.is_empty() {
@@ -133,10 +132,9 @@ impl MetricService {
             }
             found.extend(self.make_missing(access, batch, &missing, creation).await?);
         }
-        let entered: HashMap<_, _> = found
-            .iter()
-            .filter_map(|metric| Some((named(metric)?, self.cache.enter(metric, generation))))
-            .collect();
+        let enter = |metric| self.cache.enter(metric, AskedBy::Name, generation);
+        let entered: HashMap<_, _> =
+            found.iter().filter_map(|metric| Some((named(metric)?, enter(metric)))).collect();
         let lost: Vec<_> = names(batch)
             .filter(|name| !entered.contains_key(name))
             .map(|(resource, name)| (resource, name.to_owned()))

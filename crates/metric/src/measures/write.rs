@@ -5,7 +5,7 @@ use nephometer_model::{Metric, MetricId, Timestamp, parse_python_uuid};
 
 use super::{MeasureError, MetricAddress};
 use crate::access::creator_target;
-use crate::cache::CachedMetric;
+use crate::cache::{AskedBy, CachedMetric};
 use crate::ingest::Measures;
 use crate::{Access, MetricError, MetricService};
 
@@ -34,7 +34,11 @@ impl MetricService {
         }
         let generation = self.cache.generation();
         let found = self.allowed_metric(access, POST_MEASURES, address).await?;
-        Ok(WriteTarget { metric: self.cache.enter(&found.metric, generation) })
+        let asked = match address {
+            MetricAddress::Id(_) => AskedBy::Id,
+            MetricAddress::Named { .. } => AskedBy::Name,
+        };
+        Ok(WriteTarget { metric: self.cache.enter(&found.metric, asked, generation) })
     }
 
     fn cached(&self, address: &MetricAddress) -> Option<CachedMetric> {
