@@ -24,9 +24,14 @@ pub(crate) async fn sqlite() -> Fresh {
     Fresh { index, _directory: Some(directory) }
 }
 
-pub(crate) async fn postgres() -> Fresh {
+/// Where an empty database of PostgreSQL is.
+pub(crate) async fn fresh_postgres() -> String {
     let url = tokio::task::spawn_blocking(|| Postgres::shared().unwrap().fresh_database().unwrap());
-    let settings = PostgresSettings { connections: 4, ..PostgresSettings::at(url.await.unwrap()) };
+    url.await.unwrap()
+}
+
+pub(crate) async fn postgres() -> Fresh {
+    let settings = PostgresSettings { connections: 4, ..PostgresSettings::at(fresh_postgres().await) };
     let index = SqlIndex::connect_postgres(&settings, clock()).await.unwrap();
     Fresh { index, _directory: None }
 }
