@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nephometer_drivers::{Indexer, MeasureStore};
+use nephometer_metric::MetricService;
 use nephometer_model::Clock;
 use tokio::sync::Mutex;
 
@@ -18,6 +19,7 @@ pub(crate) struct Watcher {
     pub(crate) telemetry: Arc<Telemetry>,
     indexer: Arc<dyn Indexer>,
     store: Arc<dyn MeasureStore>,
+    service: Arc<MetricService>,
     clock: Arc<dyn Clock>,
     start_ns: u64,
     counts: Mutex<Option<Counted>>,
@@ -36,10 +38,11 @@ impl Watcher {
         telemetry: Arc<Telemetry>,
         indexer: Arc<dyn Indexer>,
         store: Arc<dyn MeasureStore>,
+        service: Arc<MetricService>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let start_ns = clock.monotonic_ns();
-        Self { telemetry, indexer, store, clock, start_ns, counts: Mutex::new(None) }
+        Self { telemetry, indexer, store, service, clock, start_ns, counts: Mutex::new(None) }
     }
 
     /// How everything is now.
@@ -50,6 +53,7 @@ impl Watcher {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: uptime.as_secs_f64(),
             store: self.store.status().into(),
+            metric_cache: self.service.cache_status().into(),
             index: self.index().await,
             process: ProcessStatus::new(pid, process_use(pid).unwrap_or_default()),
         }

@@ -8,7 +8,7 @@ use nephometer_drivers::{Indexer, MeasureStore, PartCatalog};
 use nephometer_engine::Engine;
 use nephometer_engine::io::FileStorage;
 use nephometer_index_sql::{PostgresSettings, SqlIndex, SqliteSettings};
-use nephometer_metric::{MetricService, MetricSettings};
+use nephometer_metric::MetricService;
 use nephometer_model::{ArchivePolicy, ArchivePolicyRule, SystemClock};
 
 use crate::config::Config;
@@ -37,13 +37,13 @@ impl Parts {
             create_default_policies(index.as_ref()).await?;
         }
         let engine = Arc::new(open_engine(config, &clock, &index).await?);
-        let default_methods = config.metric.methods().map_err(anyhow::Error::msg)?;
+        let settings = config.metric.settings().map_err(anyhow::Error::msg)?;
         let service = MetricService::new(
             Arc::clone(&index) as Arc<dyn Indexer>,
             Arc::clone(&engine) as Arc<dyn MeasureStore>,
             Arc::clone(&clock) as _,
             Arc::clone(&clock) as _,
-            MetricSettings { default_methods, ..MetricSettings::default() },
+            settings,
         );
         service.load_policies().await?;
         Ok(Self { clock, index, engine, service: Arc::new(service) })

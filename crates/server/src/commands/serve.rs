@@ -69,6 +69,7 @@ async fn start_roles(config: &Config, parts: &Parts, shutdown: &Shutdown) -> Res
         Arc::clone(&telemetry),
         Arc::clone(&parts.index) as Arc<dyn Indexer>,
         Arc::clone(&parts.engine) as Arc<dyn MeasureStore>,
+        Arc::clone(&parts.service),
         clock,
     ));
     let policy = Arc::new(PolicyFile::load(&config.policy.file)?);

@@ -104,7 +104,7 @@ fn table(status: &Status) -> String {
 }
 
 fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
-    let Snapshot { version, uptime_seconds, store, index, process } = snapshot;
+    let Snapshot { version, uptime_seconds, store, metric_cache, index, process } = snapshot;
     rows.push(("state", format!("running {version} as process {} for {uptime_seconds:.0} s", run.pid)));
     rows.push(("metric API", format!("http://{}/", run.metric_api)));
     let writes = store.refusing_writes.as_ref().map(|reason| format!("refused: {reason}"));
@@ -120,6 +120,7 @@ fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
     ));
     rows.push(("measures written", store.measures_written.to_string()));
     rows.push(("in memory", format!("{} measures of {} series", store.head_measures, store.head_series)));
+    rows.push(("cache", format!("{} metrics in {} bytes", metric_cache.entries, metric_cache.bytes)));
     rows.push(("log", format!("{} bytes", store.log_bytes)));
     rows.push((
         "parts",

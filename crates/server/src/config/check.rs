@@ -91,6 +91,8 @@ impl Config {
             ("metric_api.max_limit", api.max_limit),
             ("metric_api.max_body_bytes", api.max_body_bytes as u64),
             ("metric_api.max_connections", api.max_connections as u64),
+            ("metric.cached_metrics", self.metric.cached_metrics as u64),
+            ("metric.max_points", self.metric.max_points as u64),
             ("self_monitoring.interval_seconds", self.self_monitoring.interval_seconds),
             ("expirer.interval_seconds", self.expirer.interval_seconds),
         ] {

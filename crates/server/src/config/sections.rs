@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use nephometer_metric::ExpirySettings;
+use nephometer_metric::{ExpirySettings, MetricSettings};
 use nephometer_model::{AggregationMethod, MethodSet};
 use serde::{Deserialize, Serialize};
 
@@ -133,9 +133,19 @@ pub(crate) struct MetricSection {
     pub(crate) create_default_policies: bool,
     /// Methods of a policy that names none.
     pub(crate) default_aggregation_methods: Vec<String>,
+    /// How many metrics are remembered in memory for writing.
+    pub(crate) cached_metrics: usize,
+    /// Most points that one request may read from several metrics.
+    pub(crate) max_points: usize,
 }
 
 impl MetricSection {
+    /// What the service is told; errors with the first name that is no method.
+    pub(crate) fn settings(&self) -> Result<MetricSettings, String> {
+        let Self { cached_metrics, max_points, .. } = *self;
+        Ok(MetricSettings { default_methods: self.methods()?, cached_metrics, max_points })
+    }
+
     /// The default methods; errors with the first name that is none.
     pub(crate) fn methods(&self) -> Result<MethodSet, String> {
         let methods: Result<Vec<_>, _> = self
@@ -149,10 +159,12 @@ impl MetricSection {
 
 impl Default for MetricSection {
     fn default() -> Self {
-        let methods = MethodSet::upstream_default();
+        let MetricSettings { default_methods, cached_metrics, max_points } = MetricSettings::default();
         Self {
             create_default_policies: true,
-            default_aggregation_methods: methods.iter().map(|method| method.to_string()).collect(),
+            default_aggregation_methods: default_methods.iter().map(|method| method.to_string()).collect(),
+            cached_metrics,
+            max_points,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use nephometer_drivers::{IndexCounts, StoreStatus};
+use nephometer_metric::CacheStatus;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -22,6 +23,9 @@ pub(crate) struct Snapshot {
     pub(crate) uptime_seconds: f64,
     /// The store.
     pub(crate) store: StoreFigures,
+    /// What is remembered of metrics for writing.
+    #[serde(default)]
+    pub(crate) metric_cache: CacheFigures,
     /// The index; nothing where it did not answer.
     pub(crate) index: Option<IndexStatus>,
     /// The process.
@@ -78,6 +82,21 @@ impl From<StoreStatus> for StoreFigures {
     }
 }
 
+/// The account of the metric service's cache.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct CacheFigures {
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+    pub(crate) evicted: u64,
+}
+
+impl From<CacheStatus> for CacheFigures {
+    fn from(status: CacheStatus) -> Self {
+        let CacheStatus { entries, bytes, evicted } = status;
+        Self { entries, bytes, evicted }
+    }
+}
+
 /// How much the index holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct IndexStatus {
@@ -121,12 +140,13 @@ impl Snapshot {
 
 impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let Self { store, process, .. } = self;
+        let Self { store, metric_cache, process, .. } = self;
         for (name, help, value) in [
             ("measures_written", "Measures acknowledged", store.measures_written),
             ("flushes", "Flushes of the head to parts", store.flushes),
             ("merges", "Merges of parts", store.merges),
             ("late_measures", "Measures that came too late to count", store.late_measures),
+            ("metric_cache_evicted", "Metrics forgotten to make room for others", metric_cache.evicted),
         ] {
             put(&mut encoder, name, help, &ConstCounter::new(value))?;
         }
@@ -140,6 +160,8 @@ impl Collector for Snapshot {
             ("part_measures", "Measures in raw parts", store.part_measures),
             ("quarantined_blocks", "Damaged blocks set aside", store.quarantined_blocks),
             ("refusing_writes", "1 while writes are refused", u64::from(store.refusing_writes.is_some())),
+            ("metric_cache_entries", "Metrics remembered for writing", metric_cache.entries),
+            ("metric_cache_bytes", "Memory of the metrics remembered for writing", metric_cache.bytes),
             ("index_up", "1 while the index answers", u64::from(self.index.is_some())),
             ("metrics", "Metrics in the index", index.metrics),
             ("resources", "Resources in the index", index.resources),

@@ -33,6 +33,7 @@ fn the_text_has_every_figure_and_ends() {
         "nephometer_http_request_seconds_count{kind=\"ingest\"} 1\n",
         "nephometer_http_request_seconds_count{kind=\"query\"} 0\n",
         "nephometer_measures_written_total 7\n",
+        "nephometer_metric_cache_entries 0\n",
         "nephometer_index_up 0\n",
         "# TYPE nephometer_process_cpu_seconds counter\n",
     ] {
