@@ -9,6 +9,7 @@ use nephometer_model::{Attribute, AttributeKind, AttributeValue, Attributes, Tim
 use serde_json::{Map, Value as Json, json};
 
 use crate::Failure;
+use crate::session::Session;
 use crate::types::StoredType;
 use crate::value::{Batch, ColumnType, Value};
 
@@ -140,30 +141,27 @@ pub(crate) fn same(one: &AttributeValue, other: &AttributeValue) -> bool {
 }
 
 const ROWS: [(&str, ColumnType); 5] = [
-    ("owner", ColumnType::Int),
+    ("resource_pk", ColumnType::Int),
     ("attribute_pk", ColumnType::Int),
     ("text", ColumnType::Text),
     ("number", ColumnType::Real),
     ("integer", ColumnType::Int),
 ];
 
-/// Statement that adds the rows of [`search_rows`].
-pub(crate) const INSERT: &str = "INSERT INTO resource_attribute (resource_pk, attribute_pk, text, number, integer) \
-                                 SELECT v.owner, v.attribute_pk, v.text, v.number, v.integer FROM {rows}";
-
-/// What searches see of the attributes of the resource `owner`.
-pub(crate) fn search_rows(
+/// Adds what searches see of the attributes of the resource `owner`, which has none yet.
+pub(crate) async fn add_search_rows(
+    session: &mut dyn Session,
     stored: &StoredType,
     owner: i64,
     attributes: &Attributes,
-) -> Result<Batch, IndexError> {
+) -> Result<(), Failure> {
     let mut batch = Batch::new(&ROWS);
     for (name, value) in attributes {
         let (pk, _) = checked(stored, name, Some(value))?;
         let [text, number, integer] = cells(value);
         batch.push(vec![owner.into(), (*pk).into(), text, number, integer]);
     }
-    Ok(batch)
+    if batch.rows.is_empty() { Ok(()) } else { session.insert("resource_attribute", &batch).await }
 }
 
 #[cfg(test)]

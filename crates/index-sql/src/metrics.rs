@@ -11,7 +11,7 @@ use crate::session::Session;
 use crate::value::{Batch, ColumnType, Row, Value};
 use crate::{Failure, labels, policies, resources};
 
-pub(crate) use create::{create, create_or_get};
+pub(crate) use create::{ROWS, create, create_or_get};
 
 /// What [`load`] reads from rows of a metric `m`.
 pub(crate) const COLUMNS: &str = "m.key, m.id, (SELECT x.text FROM label x WHERE x.pk = m.name_pk) AS name, \

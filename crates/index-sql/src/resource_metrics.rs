@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use nephometer_drivers::{IndexError, ResourceMetric};
 use nephometer_model::MetricId;
 
+use crate::metrics::ROWS;
 use crate::session::{Session, query_opt};
-use crate::value::Value;
+use crate::value::{Batch, Value};
 use crate::{Failure, labels, policies};
 
 /// Detaches all metrics of a resource; they keep their names.
@@ -29,6 +30,7 @@ pub(crate) async fn attach(
     let creator_pk = labels::creator(session, creator).await?;
     let labels = labels::intern(session, labels_of(metrics)).await?;
     let policies = policies::keys_by_name(session, policies_of(metrics)).await?;
+    let mut news = Batch::new(&ROWS);
     for (name, metric) in metrics {
         let name_pk = labels.get(name).copied();
         let moved = match metric {
@@ -52,12 +54,12 @@ pub(crate) async fn attach(
                 let policy_key =
                     policy_key.ok_or_else(|| IndexError::NoSuchArchivePolicy(policy_name.clone()))?;
                 let unit_pk = unit.as_ref().and_then(|unit| labels.get(unit)).copied();
-                insert(session, *id, [Some(resource_pk), name_pk, unit_pk, creator_pk, Some(policy_key)])
-                    .await?;
+                let keys = [Some(resource_pk), name_pk, unit_pk, creator_pk, Some(policy_key)];
+                news.push(std::iter::once(id.0.into()).chain(keys.map(Value::from)).collect());
             }
         }
     }
-    Ok(())
+    if news.rows.is_empty() { Ok(()) } else { session.insert("metric", &news).await }
 }
 
 /// The key of a metric of this creator.
@@ -70,14 +72,6 @@ async fn key_of(session: &mut dyn Session, id: MetricId, creator_pk: Option<i64>
         }
     }
     Err(IndexError::NoSuchMetric(id.to_string()).into())
-}
-
-async fn insert(session: &mut dyn Session, id: MetricId, keys: [Option<i64>; 5]) -> Result<(), Failure> {
-    let params: Vec<Value> = std::iter::once(id.0.into()).chain(keys.map(Value::from)).collect();
-    let sql = "INSERT INTO metric (id, resource_pk, name_pk, unit_pk, creator_pk, policy_key) \
-               VALUES ($1, $2, $3, $4, $5, $6)";
-    session.execute(sql, &params).await?;
-    Ok(())
 }
 
 fn labels_of(metrics: &BTreeMap<String, ResourceMetric>) -> BTreeSet<&str> {

@@ -5,7 +5,7 @@ use nephometer_model::{Attributes, Filter, Metric, MetricId, Resource, ResourceI
 
 use crate::columns::Branch;
 use crate::filter::{LOOK_UP_FIRST, Scope};
-use crate::session::{Session, Statement, query_one, query_opt};
+use crate::session::{Session, Statement, query_opt};
 use crate::types::{self, StoredType};
 use crate::value::{Batch, ColumnType, Row, Value};
 use crate::{Failure, attributes, labels, list, metrics, resource_metrics};
@@ -138,14 +138,12 @@ pub(crate) fn check_span(
 pub(crate) async fn create(session: &mut dyn Session, new: &NewResource) -> Result<Resource, Failure> {
     let stored = types::require(session, &new.type_name, "{share}").await?;
     check_span(&new.type_name, new.started_at, new.ended_at)?;
+    let taken = || IndexError::ResourceAlreadyExists(new.id);
     if query_opt(session, "SELECT pk FROM resource WHERE id = $1", &[new.id.0.into()]).await?.is_some() {
-        return Err(IndexError::ResourceAlreadyExists(new.id).into());
+        return Err(taken().into());
     }
-    let pk = insert(session, &stored, new).await?;
-    let batch = attributes::search_rows(&stored, pk, &new.attributes)?;
-    if !batch.rows.is_empty() {
-        session.execute_batch(attributes::INSERT, &batch).await?;
-    }
+    let pk = insert(session, &stored, new).await?.ok_or_else(taken)?;
+    attributes::add_search_rows(session, &stored, pk, &new.attributes).await?;
     resource_metrics::attach(session, pk, new.creator.as_deref(), &new.metrics).await?;
     Ok(made(new))
 }
@@ -177,9 +175,28 @@ fn made(new: &NewResource) -> Resource {
     }
 }
 
-async fn insert(session: &mut dyn Session, stored: &StoredType, new: &NewResource) -> Result<i64, Failure> {
+const ROWS: [(&str, ColumnType); 10] = [
+    ("id", ColumnType::Uuid),
+    ("type_pk", ColumnType::Int),
+    ("creator_pk", ColumnType::Int),
+    ("user_id", ColumnType::Text),
+    ("project_id", ColumnType::Text),
+    ("started_at", ColumnType::Int),
+    ("ended_at", ColumnType::Int),
+    ("revision_start", ColumnType::Int),
+    ("original_resource_id", ColumnType::Text),
+    ("attributes", ColumnType::Text),
+];
+
+/// Adds the row of a resource; nothing where its id is taken.
+async fn insert(
+    session: &mut dyn Session,
+    stored: &StoredType,
+    new: &NewResource,
+) -> Result<Option<i64>, Failure> {
     let creator = labels::creator(session, new.creator.as_deref()).await?;
-    let params: [Value; 10] = [
+    let mut batch = Batch::new(&ROWS);
+    batch.push(vec![
         new.id.0.into(),
         stored.pk.into(),
         creator.into(),
@@ -190,11 +207,8 @@ async fn insert(session: &mut dyn Session, stored: &StoredType, new: &NewResourc
         new.revision_start.micros().into(),
         (&new.original_resource_id).into(),
         attributes::encode(&new.attributes).into(),
-    ];
-    let sql = "INSERT INTO resource (id, type_pk, creator_pk, user_id, project_id, started_at, ended_at, \
-               revision_start, original_resource_id, attributes) \
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING pk";
-    query_one(session, sql, &params).await?.int()
+    ]);
+    Ok(session.insert_new("resource", "pk", &batch).await?.remove(&new.id.0))
 }
 
 pub(crate) async fn delete(

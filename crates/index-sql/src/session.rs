@@ -3,12 +3,14 @@
 //! Operations are written once, as async functions over [`Session`]. On PostgreSQL they really wait; on SQLite they
 //! run on a thread of the database and every call is ready at once.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
 use nephometer_drivers::IndexError;
 use nephometer_model::Clock;
+use uuid::Uuid;
 
 use crate::policies::PolicyCache;
 use crate::value::{Batch, Row, Value};
@@ -88,6 +90,17 @@ pub(crate) trait Session: Send {
     async fn query_batch(&mut self, sql: &str, batch: &Batch) -> Result<Vec<Row>, Failure>;
     /// Number of rows changed by a statement over `{rows}`.
     async fn execute_batch(&mut self, sql: &str, batch: &Batch) -> Result<u64, Failure>;
+    /// Adds the rows of a batch whose columns are columns of `table`.
+    async fn insert(&mut self, table: &str, batch: &Batch) -> Result<(), Failure>;
+    /// Adds the rows of a batch whose columns are columns of `table`, the first of them a unique `id`; of those that
+    /// differ in no unique column only the first one, and none where there is such a row already. Gives the keys that
+    /// the new rows got (column `key`, in the order of the batch) by their ids.
+    async fn insert_new(
+        &mut self,
+        table: &str,
+        key: &str,
+        batch: &Batch,
+    ) -> Result<HashMap<Uuid, i64>, Failure>;
 }
 
 /// An operation: runs in one transaction, possibly several times until it succeeds.

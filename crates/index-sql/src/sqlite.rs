@@ -1,7 +1,7 @@
 //! SQLite: one writer connection and a few reader connections, each on a thread of its own.
 //!
-//! Writes that wait together share one transaction and one fsync; each runs in a savepoint, so that a failing one
-//! takes nothing else along. Answers are sent after the commit.
+//! Writes that wait together share one transaction and one fsync; a failing one takes nothing else along. Answers are
+//! sent after the commit.
 
 mod session;
 mod threads;
@@ -79,7 +79,7 @@ impl SqliteDatabase {
         A: Send + Sync + 'static,
         T: Send + 'static,
     {
-        let task = Box::new(Task { args, operation, reply: Box::new(reply) });
+        let task = Box::new(Task::new(args, operation, reply));
         let queue = if writes { &self.writes } else { &self.reads };
         let Some(queue) = queue else { return };
         match queue.try_send(task) {

@@ -111,9 +111,5 @@ async fn replace_search_rows(
     values: &Attributes,
 ) -> Result<(), Failure> {
     session.execute("DELETE FROM resource_attribute WHERE resource_pk = $1", &[pk.into()]).await?;
-    let batch = attributes::search_rows(stored, pk, values)?;
-    if !batch.rows.is_empty() {
-        session.execute_batch(attributes::INSERT, &batch).await?;
-    }
-    Ok(())
+    attributes::add_search_rows(session, stored, pk, values).await
 }

@@ -3,14 +3,15 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use nephometer_drivers::{IndexError, NewMetric};
-use nephometer_model::{Metric, MetricId, ResourceId};
+use nephometer_model::{Metric, MetricId, ResourceId, SeriesKey};
 
 use super::{by_id, by_pair, resource_pks};
 use crate::session::Session;
 use crate::value::{Batch, ColumnType, Value};
 use crate::{Failure, labels, policies};
 
-const ROWS: [(&str, ColumnType); 6] = [
+/// Columns of a row that is made.
+pub(crate) const ROWS: [(&str, ColumnType); 6] = [
     ("id", ColumnType::Uuid),
     ("resource_pk", ColumnType::Int),
     ("name_pk", ColumnType::Int),
@@ -69,35 +70,58 @@ impl<'a> Wanted<'a> {
         let ids: Vec<_> = self.news.iter().filter(|new| self.pair(new).is_none()).map(|new| new.id).collect();
         let mut found = Found::default();
         if !pairs.is_empty() {
-            found.add(by_pair(session, pairs).await?);
+            by_pair(session, pairs).await?.into_iter().for_each(|metric| found.add(metric));
         }
         if !ids.is_empty() {
-            found.add(by_id(session, &ids).await?);
+            by_id(session, &ids).await?.into_iter().for_each(|metric| found.add(metric));
         }
         Ok(found)
     }
 
-    /// Makes those that are not `found`; gives how many were made. An id or name that is taken makes none.
-    async fn insert(&self, session: &mut dyn Session, found: &Found) -> Result<u64, Failure> {
+    /// Makes those that are not `found` and adds them there; where the id or the name of one is taken it is not made.
+    async fn make_missing(&self, session: &mut dyn Session, found: &mut Found) -> Result<(), Failure> {
         let mut batch = Batch::new(&ROWS);
-        for new in self.news {
+        let mut missing = Vec::new();
+        for new in self.news.iter().filter(|new| found.get(new).is_none()) {
+            missing.push(new);
+            batch.push(self.row(new));
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let mut keys = session.insert_new("metric", "key", &batch).await?;
+        let policies = policies::by_key(session, self.policies.values().copied()).await?;
+        for new in missing {
+            // Of those with the same name or id only the first was made.
             if found.get(new).is_some() {
                 continue;
             }
-            let creator = new.creator.as_ref().and_then(|text| self.creators.get(text)).copied();
-            batch.push(vec![
-                new.id.0.into(),
-                new.resource_id.and_then(|id| self.resources.get(&id)).copied().into(),
-                self.label(new.name.as_ref()).into(),
-                self.label(new.unit.as_ref()).into(),
-                creator.into(),
-                self.policies.get(&new.policy_name).map_or(Value::Null, |(key, _)| (*key).into()),
-            ]);
+            let Some(key) = keys.remove(&new.id.0) else { continue };
+            let policy = self.policies.get(&new.policy_name).and_then(|(key, _)| policies.get(key));
+            let policy = policy.cloned().ok_or_else(|| Failure::Internal("a policy has gone".to_owned()))?;
+            found.add(Metric {
+                id: new.id,
+                key: SeriesKey(key.cast_unsigned()),
+                name: new.name.clone(),
+                unit: new.unit.clone(),
+                creator: new.creator.clone(),
+                resource_id: new.resource_id,
+                policy,
+            });
         }
-        let sql = "INSERT INTO metric (id, resource_pk, name_pk, unit_pk, creator_pk, policy_key) \
-                   SELECT v.id, v.resource_pk, v.name_pk, v.unit_pk, v.creator_pk, v.policy_key FROM {rows} \
-                   WHERE 1 = 1 ORDER BY v.ord ON CONFLICT DO NOTHING";
-        session.execute_batch(sql, &batch).await
+        Ok(())
+    }
+
+    fn row(&self, new: &NewMetric) -> Vec<Value> {
+        let creator = new.creator.as_ref().and_then(|text| self.creators.get(text)).copied();
+        vec![
+            new.id.0.into(),
+            new.resource_id.and_then(|id| self.resources.get(&id)).copied().into(),
+            self.label(new.name.as_ref()).into(),
+            self.label(new.unit.as_ref()).into(),
+            creator.into(),
+            self.policies.get(&new.policy_name).map_or(Value::Null, |(key, _)| (*key).into()),
+        ]
     }
 }
 
@@ -109,13 +133,11 @@ struct Found {
 }
 
 impl Found {
-    fn add(&mut self, metrics: Vec<Metric>) {
-        for metric in metrics {
-            if let (Some(resource_id), Some(name)) = (metric.resource_id, &metric.name) {
-                self.by_name.entry(resource_id).or_default().insert(name.clone(), metric.id);
-            }
-            self.by_id.insert(metric.id, metric);
+    fn add(&mut self, metric: Metric) {
+        if let (Some(resource_id), Some(name)) = (metric.resource_id, &metric.name) {
+            self.by_name.entry(resource_id).or_default().insert(name.clone(), metric.id);
         }
+        self.by_id.insert(metric.id, metric);
     }
 
     /// The metric that answers for `new`: of the same resource and name; without these, of the same id.
@@ -134,11 +156,12 @@ fn taken(new: &NewMetric) -> Failure {
 
 pub(crate) async fn create(session: &mut dyn Session, new: &NewMetric) -> Result<Metric, Failure> {
     let wanted = Wanted::resolve(session, std::slice::from_ref(new)).await?;
-    let found = wanted.find(session).await?;
-    if found.get(new).is_some() || wanted.insert(session, &found).await? == 0 {
+    let mut found = wanted.find(session).await?;
+    if found.get(new).is_some() {
         return Err(taken(new));
     }
-    wanted.find(session).await?.get(new).cloned().ok_or_else(|| taken(new))
+    wanted.make_missing(session, &mut found).await?;
+    found.get(new).cloned().ok_or_else(|| taken(new))
 }
 
 pub(crate) async fn create_or_get(
@@ -147,9 +170,6 @@ pub(crate) async fn create_or_get(
 ) -> Result<Vec<Metric>, Failure> {
     let wanted = Wanted::resolve(session, news).await?;
     let mut found = wanted.find(session).await?;
-    if news.iter().any(|new| found.get(new).is_none()) {
-        wanted.insert(session, &found).await?;
-        found = wanted.find(session).await?;
-    }
+    wanted.make_missing(session, &mut found).await?;
     news.iter().map(|new| found.get(new).cloned().ok_or_else(|| taken(new))).collect()
 }

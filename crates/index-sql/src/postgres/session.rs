@@ -1,5 +1,6 @@
 //! A transaction of PostgreSQL as a [`Session`].
 
+use std::collections::HashMap;
 use std::error::Error;
 
 use async_trait::async_trait;
@@ -83,6 +84,28 @@ impl Session for PostgresSession<'_> {
         }
         Ok(changed)
     }
+
+    async fn insert(&mut self, table: &str, batch: &Batch) -> Result<(), Failure> {
+        self.execute_batch(&insertion(table, batch), batch).await.map(drop)
+    }
+
+    async fn insert_new(
+        &mut self,
+        table: &str,
+        key: &str,
+        batch: &Batch,
+    ) -> Result<HashMap<Uuid, i64>, Failure> {
+        let sql = insertion(table, batch) + &format!(" ON CONFLICT DO NOTHING RETURNING id, {key}");
+        let rows = self.query_batch(&sql, batch).await?;
+        rows.into_iter().map(|mut row| Ok((row.uuid()?, row.int()?))).collect()
+    }
+}
+
+/// An INSERT of a batch in its order.
+fn insertion(table: &str, batch: &Batch) -> String {
+    let columns: Vec<_> = batch.columns.iter().map(|(name, _)| *name).collect();
+    let columns = columns.join(", ");
+    format!("INSERT INTO {table} ({columns}) SELECT {columns} FROM {{rows}} ORDER BY v.ord")
 }
 
 /// The table that stands for `{rows}`: one array parameter for each column.

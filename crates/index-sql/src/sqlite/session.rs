@@ -1,5 +1,6 @@
 //! A connection of SQLite as a [`Session`].
 
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -36,24 +37,45 @@ impl SqliteSession {
         !self.connection.is_autocommit()
     }
 
-    fn rows(&self, sql: &str, parameter_sets: &[&[Value]]) -> Result<Vec<Row>, Failure> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(|error| failure(&error))?;
+    /// Rows that came and went so far; what was undone counts too.
+    pub(crate) fn changes_so_far(&self) -> u64 {
+        self.connection.total_changes()
+    }
+
+    fn rows(&self, sql: &str, params: &[Value]) -> rusqlite::Result<Vec<Row>> {
+        let mut statement = self.connection.prepare_cached(sql)?;
         let mut answer = Vec::new();
-        for params in parameter_sets {
-            bind(&mut statement, params).map_err(|error| failure(&error))?;
-            collect(&mut statement, &mut answer).map_err(|error| failure(&error))?;
-        }
+        bind(&mut statement, params)?;
+        collect(&mut statement, &mut answer)?;
         Ok(answer)
     }
 
-    fn changes(&self, sql: &str, parameter_sets: &[&[Value]]) -> Result<u64, Failure> {
-        let mut statement = self.connection.prepare_cached(sql).map_err(|error| failure(&error))?;
-        let mut changed = 0;
-        for params in parameter_sets {
-            bind(&mut statement, params).map_err(|error| failure(&error))?;
-            changed += statement.raw_execute().map_err(|error| failure(&error))?;
-        }
-        Ok(changed as u64)
+    fn changes(&self, sql: &str, params: &[Value]) -> rusqlite::Result<u64> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        bind(&mut statement, params)?;
+        statement.raw_execute().map(|changed| changed as u64)
+    }
+
+    /// Runs `sql` with each row of a batch, and `each` on the statement so bound.
+    fn for_each_row(
+        &self,
+        sql: &str,
+        batch: &Batch,
+        mut each: impl FnMut(&mut Statement<'_>, &[Value]) -> rusqlite::Result<()>,
+    ) -> Result<(), Failure> {
+        let mut run = || {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let counts = statement.parameter_count() > batch.columns.len();
+            for (number, row) in (1_i64..).zip(&batch.rows) {
+                bind(&mut statement, row)?;
+                if counts {
+                    statement.raw_bind_parameter(batch.columns.len() + 1, number)?;
+                }
+                each(&mut statement, row)?;
+            }
+            Ok(())
+        };
+        run().map_err(|error| failure(&error))
     }
 }
 
@@ -68,28 +90,66 @@ impl Session for SqliteSession {
     }
 
     async fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Failure> {
-        self.rows(&translate(sql, ""), &[params])
+        self.rows(&translate(sql, ""), params).map_err(|error| failure(&error))
     }
 
     async fn query_once(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Failure> {
-        self.rows(&translate(sql, ""), &[params])
+        self.query(sql, params).await
     }
 
     async fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64, Failure> {
-        self.changes(&translate(sql, ""), &[params])
+        self.changes(&translate(sql, ""), params).map_err(|error| failure(&error))
     }
 
     async fn query_batch(&mut self, sql: &str, batch: &Batch) -> Result<Vec<Row>, Failure> {
-        let rows = with_positions(batch);
-        let sets: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
-        self.rows(&translate(sql, &row_source(batch)), &sets)
+        let mut answer = Vec::new();
+        self.for_each_row(&translate(sql, &row_source(batch)), batch, |statement, _| {
+            collect(statement, &mut answer)
+        })?;
+        Ok(answer)
     }
 
     async fn execute_batch(&mut self, sql: &str, batch: &Batch) -> Result<u64, Failure> {
-        let rows = with_positions(batch);
-        let sets: Vec<&[Value]> = rows.iter().map(Vec::as_slice).collect();
-        self.changes(&translate(sql, &row_source(batch)), &sets)
+        let mut changed = 0;
+        self.for_each_row(&translate(sql, &row_source(batch)), batch, |statement, _| {
+            changed += statement.raw_execute()? as u64;
+            Ok(())
+        })?;
+        Ok(changed)
     }
+
+    async fn insert(&mut self, table: &str, batch: &Batch) -> Result<(), Failure> {
+        self.for_each_row(&insertion(table, batch), batch, |statement, _| statement.raw_execute().map(drop))
+    }
+
+    async fn insert_new(
+        &mut self,
+        table: &str,
+        _: &str,
+        batch: &Batch,
+    ) -> Result<HashMap<Uuid, i64>, Failure> {
+        let mut keys = HashMap::with_capacity(batch.rows.len());
+        let sql = insertion(table, batch) + " ON CONFLICT DO NOTHING";
+        self.for_each_row(&sql, batch, |statement, row| {
+            if let (1, Some(Value::Uuid(id))) = (statement.raw_execute()?, row.first()) {
+                keys.insert(*id, self.connection.last_insert_rowid());
+            }
+            Ok(())
+        })?;
+        Ok(keys)
+    }
+}
+
+/// An INSERT of one row of VALUES: anything else, INSERT … SELECT or RETURNING, would make SQLite copy each page aside
+/// before it changes it, statement by statement.
+fn insertion(table: &str, batch: &Batch) -> String {
+    let (mut columns, mut values) = (String::new(), String::new());
+    for (position, (name, _)) in batch.columns.iter().enumerate() {
+        let comma = if position == 0 { "" } else { ", " };
+        columns.push_str(&format!("{comma}{name}"));
+        values.push_str(&format!("{comma}?{}", position + 1));
+    }
+    format!("INSERT INTO {table} ({columns}) VALUES ({values})")
 }
 
 /// The one-row table that stands for `{rows}`: SQLite runs the statement once for each row.
@@ -100,16 +160,6 @@ fn row_source(batch: &Batch) -> String {
     }
     text.push_str(&format!("${} AS ord) v", batch.columns.len() + 1));
     text
-}
-
-fn with_positions(batch: &Batch) -> Vec<Vec<Value>> {
-    let mut position = 0;
-    let mut rows = batch.rows.clone();
-    for row in &mut rows {
-        position += 1;
-        row.push(Value::Int(position));
-    }
-    rows
 }
 
 /// SQLite's spelling: parameters `?1`, no row locks (there is one writer).

@@ -20,41 +20,50 @@ const GROUP_NS: u64 = 10_000_000;
 
 /// What waits for a connection.
 pub(crate) trait Job: Send {
-    /// Does it; the outcome is told by the answer.
-    fn run(self: Box<Self>, session: &mut SqliteSession) -> Outcome;
-    /// Does it not.
+    /// Does it, for the first time or once more after what it did was undone; gives whether it succeeded.
+    fn run(&mut self, session: &mut SqliteSession) -> bool;
+    /// Whether it succeeded when it ran last.
+    fn has_succeeded(&self) -> bool;
+    /// Tells the caller how it ended, if nobody does it again.
+    fn tell(self: Box<Self>);
+    /// Tells the caller that it came to nothing.
     fn refuse(self: Box<Self>, failure: Failure);
-}
-
-/// A job that ran and whose caller does not know yet.
-pub(crate) struct Outcome {
-    /// Whether what it wrote is to stay.
-    keep: bool,
-    /// Tells the caller; with a failure, that it has come to nothing.
-    tell: Box<dyn FnOnce(Option<Failure>) + Send>,
 }
 
 /// An operation with its arguments and where the answer goes.
 pub(crate) struct Task<A, T> {
-    pub(crate) args: A,
-    pub(crate) operation: Operation<A, T>,
-    pub(crate) reply: Box<dyn FnOnce(Result<T, Failure>) + Send>,
+    args: A,
+    operation: Operation<A, T>,
+    reply: Box<dyn FnOnce(Result<T, Failure>) + Send>,
+    outcome: Result<T, Failure>,
+}
+
+impl<A, T> Task<A, T> {
+    pub(crate) fn new(
+        args: A,
+        operation: Operation<A, T>,
+        reply: impl FnOnce(Result<T, Failure>) + Send + 'static,
+    ) -> Self {
+        let outcome = Err(Failure::Internal("an operation has not run".to_owned()));
+        Self { args, operation, reply: Box::new(reply), outcome }
+    }
 }
 
 impl<A: Send + Sync + 'static, T: Send + 'static> Job for Task<A, T> {
-    fn run(self: Box<Self>, session: &mut SqliteSession) -> Outcome {
-        let Self { args, operation, reply } = *self;
-        let outcome = catch_unwind(AssertUnwindSafe(|| operation(session, &args).now_or_never()))
+    fn run(&mut self, session: &mut SqliteSession) -> bool {
+        let Self { args, operation, .. } = self;
+        self.outcome = catch_unwind(AssertUnwindSafe(|| operation(session, args).now_or_never()))
             .unwrap_or_else(|_| Some(Err(Failure::Internal("an operation panicked".to_owned()))))
             .unwrap_or_else(|| Err(Failure::Internal("an operation waited inside SQLite".to_owned())));
-        let keep = outcome.is_ok();
-        Outcome {
-            keep,
-            tell: Box::new(move |failure| match failure {
-                Some(failure) if keep => reply(Err(failure)),
-                _ => reply(outcome),
-            }),
-        }
+        self.outcome.is_ok()
+    }
+
+    fn has_succeeded(&self) -> bool {
+        self.outcome.is_ok()
+    }
+
+    fn tell(self: Box<Self>) {
+        (self.reply)(self.outcome);
     }
 
     fn refuse(self: Box<Self>, failure: Failure) {
@@ -71,14 +80,14 @@ pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<
 
 /// The reader: each job sees one state of the database.
 pub(crate) fn read(mut session: SqliteSession, queue: &Receiver<Box<dyn Job>>) {
-    while let Ok(job) = queue.recv() {
+    while let Ok(mut job) = queue.recv() {
         if let Err(failure) = session.control("BEGIN") {
             job.refuse(failure);
             continue;
         }
-        let outcome = job.run(&mut session);
+        job.run(&mut session);
         finish(&session, "COMMIT");
-        (outcome.tell)(None);
+        job.tell();
     }
 }
 
@@ -101,62 +110,61 @@ pub(crate) fn write(mut session: SqliteSession, queue: &Receiver<Box<dyn Job>>) 
     }
 }
 
+/// Runs `first` and what waits behind it as one transaction. Most writes succeed, and most that do not have changed
+/// nothing when they find out, so no savepoint, for which SQLite would copy each page aside, is between them. Where a
+/// write fails that has changed something, all is undone and done again with savepoints.
 fn write_group(session: &mut SqliteSession, first: Box<dyn Job>, queue: &Receiver<Box<dyn Job>>) {
     if let Err(failure) = session.control("BEGIN IMMEDIATE") {
         first.refuse(failure);
         return;
     }
     let started_ns = session.shared().clock.monotonic_ns();
-    // The first one needs no savepoint, which would cost large writes much: nothing is there before it.
-    let outcome = first.run(session);
-    if !outcome.keep || !session.in_transaction() {
-        fail_all(session, vec![outcome], &lost());
-        return;
-    }
-    let mut outcomes = vec![outcome];
-    loop {
-        let age_ns = session.shared().clock.monotonic_ns().saturating_sub(started_ns);
-        if outcomes.len() >= GROUP_WRITES || age_ns >= GROUP_NS {
-            break;
+    let mut jobs = vec![];
+    let mut next = Some(first);
+    while let Some(mut job) = next {
+        let changes = session.changes_so_far();
+        let succeeded = job.run(session);
+        jobs.push(job);
+        if !session.in_transaction() {
+            fail_all(session, jobs, &lost());
+            return;
         }
-        let Ok(job) = queue.try_recv() else { break };
-        match run_in_savepoint(session, job) {
-            Ok(outcome) => outcomes.push(outcome),
-            Err(failure) => {
-                fail_all(session, outcomes, &failure);
+        if !succeeded && session.changes_so_far() != changes {
+            if let Err(failure) = run_apart(session, &mut jobs) {
+                fail_all(session, jobs, &failure);
                 return;
             }
+            break;
         }
+        let age_ns = session.shared().clock.monotonic_ns().saturating_sub(started_ns);
+        let is_open = jobs.len() < GROUP_WRITES && age_ns < GROUP_NS;
+        next = if is_open { queue.try_recv().ok() } else { None };
     }
     match session.control("COMMIT") {
-        Ok(()) => outcomes.into_iter().for_each(|outcome| (outcome.tell)(None)),
-        Err(failure) => fail_all(session, outcomes, &failure),
+        Ok(()) => jobs.into_iter().for_each(Job::tell),
+        Err(failure) => fail_all(session, jobs, &failure),
     }
 }
 
-/// Runs one job; the failure means that nothing of the group is left.
-fn run_in_savepoint(session: &mut SqliteSession, job: Box<dyn Job>) -> Result<Outcome, Failure> {
-    if let Err(failure) = session.control("SAVEPOINT job") {
-        job.refuse(failure.clone());
-        return Err(failure);
-    }
-    let outcome = job.run(session);
-    let mut ended = Ok(());
-    if session.in_transaction() {
-        if !outcome.keep {
-            ended = session.control("ROLLBACK TO job");
+/// Undoes what jobs did and does it again, each by itself; the failure means that nothing of it is left.
+fn run_apart(session: &mut SqliteSession, jobs: &mut [Box<dyn Job>]) -> Result<(), Failure> {
+    session.control("ROLLBACK")?;
+    // Policies may have been seen in a state that never came to be.
+    session.shared().policies.clear();
+    session.control("BEGIN IMMEDIATE")?;
+    for job in jobs {
+        session.control("SAVEPOINT job")?;
+        let succeeded = job.run(session);
+        if !session.in_transaction() {
+            return Err(lost());
         }
-        ended = ended.and_then(|()| session.control("RELEASE job"));
-    } else {
-        ended = Err(lost());
-    }
-    match ended {
-        Ok(()) => Ok(outcome),
-        Err(failure) => {
-            (outcome.tell)(Some(failure.clone()));
-            Err(failure)
+        if !succeeded {
+            session.control("ROLLBACK TO job")?;
+            session.shared().policies.clear();
         }
+        session.control("RELEASE job")?;
     }
+    Ok(())
 }
 
 /// SQLite has given up the whole transaction (a full disk does that).
@@ -164,18 +172,21 @@ fn lost() -> Failure {
     Failure::Unavailable("the database could not write".to_owned())
 }
 
-/// Undoes the group. Those that failed by themselves are told their own failure.
-fn fail_all(session: &SqliteSession, outcomes: Vec<Outcome>, failure: &Failure) {
-    let lost = outcomes.iter().filter(|outcome| outcome.keep).count();
-    if lost > 0 {
-        tracing::error!(error = %failure, writes = lost, "writes to the index were rolled back");
-        // Policies may have been seen in a state that never came to be.
-        session.shared().policies.clear();
-    }
+/// Undoes the group. Where something that had succeeded is lost, those that failed may have seen it: none of their
+/// answers stands.
+fn fail_all(session: &SqliteSession, jobs: Vec<Box<dyn Job>>, failure: &Failure) {
+    // Policies may have been seen in a state that never came to be.
+    session.shared().policies.clear();
     if session.in_transaction() {
         finish(session, "ROLLBACK");
     }
-    outcomes.into_iter().for_each(|outcome| (outcome.tell)(Some(failure.clone())));
+    let lost = jobs.iter().filter(|job| job.has_succeeded()).count();
+    if lost == 0 {
+        jobs.into_iter().for_each(Job::tell);
+        return;
+    }
+    tracing::error!(error = %failure, writes = lost, "writes to the index were rolled back");
+    jobs.into_iter().for_each(|job| job.refuse(failure.clone()));
 }
 
 fn finish(session: &SqliteSession, sql: &str) {
