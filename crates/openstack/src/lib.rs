@@ -1,5 +1,6 @@
-//! What speaks OpenStack: policy rules in oslo.policy's language.
+//! What speaks OpenStack: Keystone, and policy rules in oslo.policy's language.
 //!
 //! An adapter: it implements contracts of `drivers` and knows no service.
 
+pub mod keystone;
 pub mod policy;
