@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use nephometer_drivers::NewMetric;
+use nephometer_drivers::{IndexError, NewMetric};
 use nephometer_model::{ArchivePolicyRule, Metric, MetricId, ResourceId};
 
 use super::write::POST_MEASURES;
@@ -13,6 +13,8 @@ use crate::ingest::{MetricBatch, NamedRun, ResourceBatch};
 use crate::rules::choose_policy;
 use crate::{Access, InvalidInput, MetricError, MetricService};
 
+/// Metrics that one transaction of the index makes: between those of a large request other writes have their turn.
+const MADE_AT_A_TIME: usize = 2000;
 /// Longest unit, in characters.
 const MAX_UNIT_CHARS: usize = 31;
 /// Longest name, in characters.
@@ -78,8 +80,10 @@ impl MetricService {
         Ok(runs.filter_map(|((id, _), cached)| cached.or_else(|| entered.get(id).copied())).collect())
     }
 
-    /// Stores measures of metrics named by resource and name. With `create` metrics that are missing are made first,
-    /// all in one step, by archive policy rules where the request names no policy.
+    /// Stores measures of metrics named by resource and name. With `create` metrics that are missing are made first, by
+    /// archive policy rules where the request names no policy. None is made where any cannot be. Very many are made in
+    /// parts: should the index fail between two of them (or a resource go away), those made before stay, without
+    /// measures, and the request, made again, finds them and goes on.
     pub async fn write_resource_batch(
         &self,
         access: &Access<'_>,
@@ -171,8 +175,26 @@ impl MetricService {
                 self.new_named_metric(access, *resource, name, spec, creator, &rules)
             })
             .collect::<Result<Vec<_>, _>>()?;
-        let made = self.indexer.create_or_get_metrics(new).await;
-        made.map_err(|error| MetricError::from(error).into_reference())
+        self.create_in_parts(new).await.map_err(|error| MetricError::from(error).into_reference())
+    }
+
+    async fn create_in_parts(&self, news: Vec<NewMetric>) -> Result<Vec<Metric>, IndexError> {
+        if news.len() <= MADE_AT_A_TIME {
+            return self.indexer.create_or_get_metrics(news).await;
+        }
+        // The first part must not be made where the index would refuse the last.
+        let policies = self.indexer.archive_policies().await?;
+        let names: HashSet<_> = policies.iter().map(|policy| policy.name.as_str()).collect();
+        if let Some(new) = news.iter().find(|new| !names.contains(new.policy_name.as_str())) {
+            return Err(IndexError::NoSuchArchivePolicy(new.policy_name.clone()));
+        }
+        let mut made = Vec::with_capacity(news.len());
+        let mut rest = news.into_iter();
+        while rest.len() > 0 {
+            let part = rest.by_ref().take(MADE_AT_A_TIME).collect();
+            made.extend(self.indexer.create_or_get_metrics(part).await?);
+        }
+        Ok(made)
     }
 
     /// The creators of the resources of `missing`, if all exist; else names those that do not, in the order of the
