@@ -9,7 +9,10 @@ mod args;
 mod index;
 mod latency;
 mod load;
+mod log;
+mod names;
 mod paced;
+mod progress;
 mod reads;
 mod report;
 mod retention;
@@ -51,7 +54,7 @@ pub(crate) fn run(args: &BenchArgs, settings: &[String]) -> Result<()> {
             }
             let mut target = Target::open(&server, how)?;
             let outcomes = workload
-                .run(args, &mut target, haste)
+                .run(&args.for_server(&server), &mut target, haste)
                 .with_context(|| format!("workload {} on {}", workload.name(), server.kind.name()))?;
             eprintln!("{} on {}: done", workload.name(), server.kind.name());
             report.add(outcomes);

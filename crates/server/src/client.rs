@@ -80,6 +80,11 @@ impl Connection {
         })
     }
 
+    /// Waits longer for answers.
+    pub(crate) fn wait_at_most(&mut self, timeout: Duration) -> Result<()> {
+        Ok(self.stream.get_ref().set_read_timeout(Some(timeout))?)
+    }
+
     /// Sends a request and reads the answer wholly.
     pub(crate) fn request(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Answer> {
         let Endpoint { authority, path: prefix, authorization } = &self.endpoint;

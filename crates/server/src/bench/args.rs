@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 /// Arguments of `bench`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct BenchArgs {
     /// What to do: bulk, bulk-names, cycle, cycle-names, user, reads; and, only when named, latency, steady,
     /// steady-names, index, retention
@@ -24,7 +24,8 @@ pub(crate) struct BenchArgs {
     /// Data directory of the server at --url, for its size; may be repeated
     #[arg(long, requires = "url", value_name = "DIRECTORY")]
     pub(crate) data_dir: Vec<PathBuf>,
-    /// A server to compare with: KIND[,url=URL][,pid=PID]…[,data-dir=DIRECTORY]…; may be repeated
+    /// A server to compare with: KIND[,url=URL][,pid=PID]…[,data-dir=DIRECTORY]…[,metrics=N][,rounds=N], the last two
+    /// instead of those of the others, where it is much slower; may be repeated
     #[arg(long, value_name = "SERVER", value_parser = Server::parse)]
     pub(crate) against: Vec<Server>,
     /// Where servers that are started here keep their data meanwhile; not a file system in memory, or syncs cost nothing
@@ -54,6 +55,12 @@ pub(crate) struct BenchArgs {
     /// How long `steady` and `retention` run, and each part of `latency` and each read is repeated [5; retention: 30]
     #[arg(long)]
     pub(crate) seconds: Option<f64>,
+    /// Kills the server at the end of `steady` (as kill -9 does), before it is stopped as it should be
+    #[arg(long)]
+    pub(crate) kill: bool,
+    /// Where the lines of `steady` go besides standard error
+    #[arg(long, value_name = "FILE")]
+    pub(crate) log: Option<PathBuf>,
     /// What the values follow from
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
@@ -92,19 +99,25 @@ pub(crate) struct Server {
     pub(super) url: Option<String>,
     pub(super) pids: Vec<u32>,
     pub(super) data_dirs: Vec<PathBuf>,
+    /// So many metrics and rounds instead of what the others get.
+    metrics: Option<usize>,
+    rounds: Option<usize>,
 }
 
 impl Server {
     fn parse(text: &str) -> Result<Self, String> {
         let mut parts = text.split(',');
         let kind = Kind::from_str(parts.next().unwrap_or_default(), false)?;
-        let mut server = Self { kind, url: None, pids: Vec::new(), data_dirs: Vec::new() };
+        let mut server =
+            Self { kind, url: None, pids: Vec::new(), data_dirs: Vec::new(), metrics: None, rounds: None };
         for part in parts {
             match part.split_once('=') {
                 Some(("url", url)) => server.url = Some(url.to_owned()),
                 Some(("pid", pid)) => server.pids.push(pid.parse().map_err(|e| format!("{part}: {e}"))?),
                 Some(("data-dir", path)) => server.data_dirs.push(PathBuf::from(path)),
-                _ => return Err(format!("`{part}` is none of url=, pid=, data-dir=")),
+                Some(("metrics", number)) => server.metrics = Some(at_least_one(number)?),
+                Some(("rounds", number)) => server.rounds = Some(at_least_one(number)?),
+                _ => return Err(format!("`{part}` is none of url=, pid=, data-dir=, metrics=, rounds=")),
             }
         }
         if kind == Kind::Gnocchi && server.url.is_none() {
@@ -122,8 +135,16 @@ impl BenchArgs {
             url: self.url.clone(),
             pids: self.pid.clone(),
             data_dirs: self.data_dir.clone(),
+            metrics: self.metrics,
+            rounds: self.rounds,
         };
         std::iter::once(first).chain(self.against.iter().cloned()).collect()
+    }
+
+    /// The arguments as they are for one of the servers.
+    pub(super) fn for_server(&self, server: &Server) -> Self {
+        let (metrics, rounds) = (server.metrics.or(self.metrics), server.rounds.or(self.rounds));
+        Self { metrics, rounds, ..self.clone() }
     }
 
     /// How long things are repeated.
@@ -156,7 +177,9 @@ mod tests {
         assert_eq!((server.kind, server.url.as_deref()), (Kind::Gnocchi, Some("http://h:1")));
         assert_eq!((server.pids, server.data_dirs), (vec![3, 4], vec![PathBuf::from("/d")]));
         assert!(Server::parse("victoria-metrics").unwrap().url.is_none());
-        for bad in ["gnocchi", "prometheus", "nephometer,port=1", "nephometer,pid=x"] {
+        let slow = Server::parse("victoria-metrics,metrics=10,rounds=2").unwrap();
+        assert_eq!((slow.metrics, slow.rounds), (Some(10), Some(2)));
+        for bad in ["gnocchi", "prometheus", "nephometer,port=1", "nephometer,pid=x", "nephometer,rounds=0"] {
             assert!(Server::parse(bad).is_err(), "{bad}");
         }
     }

@@ -19,9 +19,11 @@ pub(super) fn run(runner: &mut Runner<'_>, shape: &Shape) -> Result<Vec<Outcome>
     let largest = runner.measured_write("latency.max", &mut shares, &bodies, shape)?;
     drop(bodies);
     let rate = largest.items_per_second / 2.0;
-    let half =
-        runner.measured("latency.half-rate", "measures", || runner.write_paced(&mut shares, shape, rate))?;
-    let ids: Vec<String> = shares.iter().flatten().flat_map(|group| group.ids()).map(str::to_owned).collect();
+    let half = runner.measured("latency.half-rate", "measures", || {
+        runner.write_paced(&mut shares, shape, rate, |_, _| {})
+    })?;
+    let ids: Vec<String> =
+        shares.iter().flatten().flat_map(|group| group.ids()).map(|id| id.to_string()).collect();
     let alone = runner.measured("latency.read-alone", "points", || {
         let is_over = runner.timer();
         runner.varied(|random| one_metric(&ids, random), |answer| Ok(rows(answer)?.len() as u64), is_over)

@@ -1,135 +1,88 @@
 //! The load: groups of series that are written together, and the bodies of their requests.
 
-use nephometer_model::Timestamp;
-use nephometer_model::time::NS_PER_SECOND;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use nephometer_model::time::NS_PER_SECOND;
+use nephometer_model::{MetricId, Timestamp};
+
+use super::names::{Form, Names};
 use super::values::{Random, Walk, write_integer};
 
-/// All series begin here: 2024-01-01T00:00:00Z, in seconds.
+/// All series begin here, but those of long runs: 2024-01-01T00:00:00Z, in seconds.
 pub(super) const START_SECONDS: i64 = 1_704_067_200;
 
-/// How requests name their series.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Form {
-    /// `{"<metric id>": [measures]}`.
-    ByMetricId,
-    /// As Ceilometer's publisher does: `{"<resource id>": {"<name>": {"archive_policy_name": …, "unit": …,
-    /// "measures": [measures]}}}`, metrics made on the way.
-    ByResourceAndName,
-    /// VictoriaMetrics' JSON lines: a line a series, values and times as columns.
-    ImportLines,
+/// Where the values and times of a group come from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Origin {
+    /// Number of the group in its run; its times are so many seconds after those of group 0, within the step.
+    pub(super) index: usize,
+    pub(super) begin_seconds: i64,
+    pub(super) step_seconds: u32,
+    pub(super) seed: u64,
 }
 
-impl Form {
-    /// Where such bodies are posted.
-    pub(super) fn path(self) -> &'static str {
-        match self {
-            Self::ByMetricId => "/v1/batch/metrics/measures",
-            Self::ByResourceAndName => "/v1/batch/resources/metrics/measures?create_metrics=true",
-            Self::ImportLines => "/api/v1/import",
-        }
-    }
-
-    /// What stands around the series of a body.
-    fn frame(self) -> (&'static [u8], &'static [u8]) {
-        match self {
-            Self::ByMetricId => (b"{", b"}"),
-            Self::ByResourceAndName => (b"{", b"}}"),
-            Self::ImportLines => (b"", b""),
-        }
-    }
-
-    /// What stands after the measures of a series.
-    fn close(self) -> &'static [u8] {
-        match self {
-            Self::ByMetricId => b"",
-            Self::ByResourceAndName => b"}",
-            Self::ImportLines => b"}\n",
-        }
-    }
-
-    /// What stands before the measures of a series; `previous` is the resource of the series before it in the body.
-    fn open(self, name: &SeriesName, previous: Option<&str>, policy: &str) -> String {
-        let SeriesName { resource, name, id } = name;
-        let comma = if previous.is_some() { ", " } else { "" };
-        match self {
-            Self::ByMetricId => format!("{comma}\"{id}\": "),
-            Self::ByResourceAndName => {
-                let entry = format!(
-                    "\"{name}\": {{\"archive_policy_name\": \"{policy}\", \"unit\": \"B\", \"measures\": "
-                );
-                match previous {
-                    Some(previous) if previous == resource => format!(", {entry}"),
-                    Some(_) => format!("}}, \"{resource}\": {{{entry}"),
-                    None => format!("\"{resource}\": {{{entry}"),
-                }
-            }
-            Self::ImportLines => {
-                format!("{{\"metric\":{{\"__name__\":\"{name}\",\"resource\":\"{resource}\"}},")
-            }
-        }
-    }
-}
-
-/// What a series is called.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct SeriesName {
-    pub(super) resource: String,
-    pub(super) name: String,
-    /// Id of its metric, where that is known before the load.
-    pub(super) id: String,
-}
-
-struct Series {
-    open: Box<[u8]>,
-    walk: Walk,
+/// What is known of a group by those who read it while another thread writes it.
+#[derive(Debug, Clone)]
+pub(super) struct Record {
+    pub(super) names: Arc<Names>,
+    pub(super) origin: Origin,
+    /// Measures of each series that have been acknowledged.
+    acknowledged: Arc<AtomicU64>,
 }
 
 /// Series that are written by one request.
 pub(super) struct Group {
-    form: Form,
-    step_seconds: u32,
-    series: Vec<Series>,
+    record: Record,
+    walks: Vec<Walk>,
     random: Random,
     next_seconds: i64,
-    /// Its last series, which is read back.
-    pub(super) last: SeriesName,
+}
+
+impl Record {
     /// Measures of each series that have been acknowledged.
-    pub(super) acknowledged: u64,
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.acknowledged.load(Ordering::Acquire)
+    }
+
+    /// The first `count` measures of series `at`, written one a request, made anew from the seed: times in seconds and
+    /// values.
+    pub(super) fn measures(&self, at: usize, count: u64) -> Vec<(i64, f64)> {
+        let mut group = Group::new(Arc::clone(&self.names), self.origin);
+        let mut measure = || {
+            let seconds = group.next_seconds;
+            group.advance();
+            (seconds, group.walks[at].value())
+        };
+        (0..count).map(|_| measure()).collect()
+    }
 }
 
 impl Group {
-    /// Group `index` of a run; its times are `index` seconds after those of group 0, within the step.
-    pub(super) fn new(
-        index: usize,
-        names: &[SeriesName],
-        (form, policy): (Form, &str),
-        step_seconds: u32,
-        seed: u64,
-    ) -> Self {
+    /// A group that nothing has been written of.
+    pub(super) fn new(names: Arc<Names>, origin: Origin) -> Self {
+        let Origin { index, begin_seconds, step_seconds, seed } = origin;
         let mut random = Random::new(seed ^ (index as u64 + 1).wrapping_mul(0x2545_f491_4f6c_dd1d));
-        let mut series = Vec::with_capacity(names.len());
-        let mut previous = None;
-        for (at, name) in names.iter().enumerate() {
-            let open = form.open(name, previous, policy).into_bytes().into_boxed_slice();
-            let walk = Walk::start((index * names.len() + at) as u64, &mut random);
-            series.push(Series { open, walk });
-            previous = Some(name.resource.as_str());
-        }
+        let walks =
+            (0..names.len).map(|at| Walk::start((index * names.len + at) as u64, &mut random)).collect();
         let offset = (index as u64 % u64::from(step_seconds)).cast_signed();
-        let last = names.last().cloned().unwrap_or_default();
-        let next_seconds = START_SECONDS + offset;
-        Self { form, step_seconds, series, random, next_seconds, last, acknowledged: 0 }
+        let record = Record { names, origin, acknowledged: Arc::default() };
+        Self { record, walks, random, next_seconds: begin_seconds + offset }
     }
 
-    /// How its bodies name their series.
-    pub(super) fn form(&self) -> Form {
-        self.form
+    /// What others may know of it.
+    pub(super) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// How its series are named.
+    pub(super) fn names(&self) -> &Names {
+        &self.record.names
     }
 
     /// Ids of its metrics, where the load is by id.
-    pub(super) fn ids(&self) -> impl Iterator<Item = &str> {
-        self.series.iter().filter_map(|series| str::from_utf8(&series.open).ok()?.split('"').nth(1))
+    pub(super) fn ids(&self) -> impl Iterator<Item = MetricId> {
+        self.names().ids.iter().copied()
     }
 
     /// When its next measure will be, in seconds.
@@ -139,24 +92,42 @@ impl Group {
 
     /// How many series it has.
     pub(super) fn len(&self) -> usize {
-        self.series.len()
+        self.walks.len()
+    }
+
+    /// Measures of each series that have been acknowledged.
+    pub(super) fn acknowledged(&self) -> u64 {
+        self.record.acknowledged()
+    }
+
+    /// Notes that so many measures more of each series have been acknowledged.
+    pub(super) fn note_acknowledged(&self, measures: u64) {
+        self.record.acknowledged.fetch_add(measures, Ordering::AcqRel);
     }
 
     /// Appends the next `measures` of each series as the body of a request.
     pub(super) fn write_body(&mut self, measures: u32, out: &mut Vec<u8>) {
-        let (begin, end) = self.form.frame();
+        let Self { record: Record { names, origin, .. }, walks, random, .. } = self;
+        let (begin, end) = names.form.frame();
         out.extend_from_slice(begin);
-        for series in &mut self.series {
-            out.extend_from_slice(&series.open);
-            let run = Run { first: self.next_seconds, step: self.step_seconds, measures };
-            match self.form {
-                Form::ImportLines => write_columns(out, &mut series.walk, &mut self.random, &run),
-                _ => write_measures(out, &mut series.walk, &mut self.random, &run),
+        for (at, walk) in walks.iter_mut().enumerate() {
+            names.open(at, out);
+            let run = Run { first: self.next_seconds, step: origin.step_seconds, measures };
+            match names.form {
+                Form::ImportLines => write_columns(out, walk, random, &run),
+                _ => write_measures(out, walk, random, &run),
             }
-            out.extend_from_slice(self.form.close());
+            out.extend_from_slice(names.form.close());
         }
         out.extend_from_slice(end);
-        self.next_seconds += i64::from(measures) * i64::from(self.step_seconds);
+        self.next_seconds += i64::from(measures) * i64::from(origin.step_seconds);
+    }
+
+    /// Goes on by one measure of each series without writing it.
+    fn advance(&mut self) {
+        let step_seconds = self.record.origin.step_seconds;
+        self.walks.iter_mut().for_each(|walk| walk.step(step_seconds, &mut self.random));
+        self.next_seconds += i64::from(step_seconds);
     }
 }
 
@@ -283,47 +254,81 @@ impl Bodies {
 
 #[cfg(test)]
 mod tests {
+    use nephometer_model::{IdSource, ManualClock, ResourceId};
     use serde_json::Value;
 
     use super::*;
 
-    fn names() -> Vec<SeriesName> {
-        let name = |resource: &str, name: &str, id: &str| SeriesName {
-            resource: resource.to_owned(),
-            name: name.to_owned(),
-            id: id.to_owned(),
+    const POLICY: &str = "p";
+
+    /// Two series of one resource and one of another.
+    fn group(form: Form, step_seconds: u32) -> Group {
+        let source = ManualClock::at(Timestamp::from_ns(0));
+        let names = Names {
+            form,
+            policy: POLICY,
+            resources: (0..2).map(|_| ResourceId(source.uuid())).collect(),
+            per_resource: 2,
+            ids: if form == Form::ByMetricId {
+                (0..3).map(|_| MetricId(source.uuid())).collect()
+            } else {
+                Vec::new()
+            },
+            len: 3,
         };
-        vec![name("r", "a", "i"), name("r", "b", "j"), name("s", "a", "k")]
+        let origin = Origin { index: 0, begin_seconds: START_SECONDS, step_seconds, seed: 1 };
+        Group::new(Arc::new(names), origin)
     }
 
-    fn bodies(form: Form, step_seconds: u32, measures: u32) -> Vec<String> {
-        let mut groups = [Group::new(0, &names(), (form, "p"), step_seconds, 1)];
+    fn bodies(group: Group, measures: u32) -> (Vec<String>, Group) {
+        let mut groups = [group];
         let bodies = Bodies::of(&mut groups, 2, measures);
-        bodies.iter().map(|body| String::from_utf8(body.to_vec()).unwrap()).collect()
+        let [group] = groups;
+        (bodies.iter().map(|body| String::from_utf8(body.to_vec()).unwrap()).collect(), group)
     }
 
     #[test]
     fn bodies_are_json_and_times_go_on() {
-        let by_id = bodies(Form::ByMetricId, 43_200, 2);
+        let (by_id, group) = bodies(self::group(Form::ByMetricId, 43_200), 2);
         let first: Value = serde_json::from_str(&by_id[0]).unwrap();
-        assert_eq!(first["i"][0]["timestamp"], "2024-01-01T00:00:00");
-        assert_eq!(first["k"][1]["timestamp"], "2024-01-01T12:00:00");
-        let by_name = bodies(Form::ByResourceAndName, 60, 3);
+        let ids: Vec<String> = group.ids().map(|id| id.to_string()).collect();
+        assert_eq!(first[&ids[0]][0]["timestamp"], "2024-01-01T00:00:00");
+        assert_eq!(first[&ids[2]][1]["timestamp"], "2024-01-01T12:00:00");
+        let (by_name, group) = bodies(self::group(Form::ByResourceAndName, 60), 3);
         let second: Value = serde_json::from_str(&by_name[1]).unwrap();
-        assert_eq!(second["r"]["b"]["measures"][2]["timestamp"], "2024-01-01T00:05:00");
-        assert_eq!(second["s"]["a"]["measures"].as_array().unwrap().len(), 3);
-        assert_eq!(second["s"]["a"]["archive_policy_name"], "p");
+        let [r, s] = [0, 2].map(|at| group.names().resource(at).0.to_string());
+        assert_eq!(second[&r]["bench_001"]["measures"][2]["timestamp"], "2024-01-01T00:05:00");
+        assert_eq!(second[&s]["bench_000"]["measures"].as_array().unwrap().len(), 3);
+        assert_eq!(second[&s]["bench_000"]["archive_policy_name"], POLICY);
+    }
+
+    #[test]
+    fn readers_know_what_was_written() {
+        let (bodies, group) = bodies(group(Form::ByMetricId, 60), 1);
+        group.note_acknowledged(2);
+        let record = group.record();
+        for (at, id) in group.ids().enumerate() {
+            let measures = record.measures(at, record.acknowledged());
+            for (body, (seconds, value)) in bodies.iter().zip(measures) {
+                let body: Value = serde_json::from_str(body).unwrap();
+                let measure = &body[&id.to_string()][0];
+                assert_eq!(measure["timestamp"], iso(seconds));
+                assert!((measure["value"].as_f64().unwrap() - value).abs() < 1e-9);
+            }
+        }
     }
 
     #[test]
     fn lines_hold_the_same_values() {
-        let by_id: Value = serde_json::from_str(&bodies(Form::ByMetricId, 60, 4)[1]).unwrap();
-        let lines = &bodies(Form::ImportLines, 60, 4)[1];
+        let (by_id, group) = bodies(self::group(Form::ByMetricId, 60), 4);
+        let by_id: Value = serde_json::from_str(&by_id[1]).unwrap();
+        let id = group.ids().nth(1).unwrap().to_string();
+        let lines = &bodies(self::group(Form::ImportLines, 60), 4).0[1];
         let line: Value = serde_json::from_str(lines.lines().nth(1).unwrap()).unwrap();
-        assert_eq!(line["metric"]["__name__"], "b");
+        assert_eq!(line["metric"]["__name__"], "bench_001");
         assert_eq!(line["timestamps"][3], (START_SECONDS + 7 * 60) * 1000);
         for at in 0..4 {
-            assert_eq!(line["values"][at], by_id["j"][at]["value"]);
+            assert_eq!(line["values"][at], by_id[&id][at]["value"]);
         }
         assert_eq!(iso(START_SECONDS + 3661), "2024-01-01T01:01:01");
     }

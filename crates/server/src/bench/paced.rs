@@ -11,11 +11,17 @@ use super::tally::{Request, Tally};
 
 impl Runner<'_> {
     /// Writes `rate` measures a second for as long as a measurement takes; latencies count from when a request should
-    /// have been sent.
-    pub(super) fn write_paced(&self, shares: &mut Shares, shape: &Shape, rate: f64) -> Result<Tally> {
+    /// have been sent. `each` is told the latency and the measures of every request.
+    pub(super) fn write_paced(
+        &self,
+        shares: &mut Shares,
+        shape: &Shape,
+        rate: f64,
+        each: impl Fn(u64, u64) + Sync,
+    ) -> Result<Tally> {
         let begin_ns = self.clock.monotonic_ns();
         let tallies = self.in_parallel(shares.iter_mut().enumerate(), |(worker, share)| {
-            self.write_share_paced(share, shape, begin_ns, (worker, rate))
+            self.write_share_paced(share, shape, begin_ns, (worker, rate), &each)
         })?;
         Ok(merged(tallies))
     }
@@ -32,6 +38,7 @@ impl Runner<'_> {
         shape: &Shape,
         begin_ns: u64,
         (worker, rate): (usize, f64),
+        each: &impl Fn(u64, u64),
     ) -> Result<Tally> {
         let mut connection = self.target.connect()?;
         let mut tally = Tally::default();
@@ -50,9 +57,11 @@ impl Runner<'_> {
             let now_ns = self.clock.monotonic_ns();
             std::thread::sleep(Duration::from_nanos(due_ns.saturating_sub(now_ns)));
             tally.latest_ns = tally.latest_ns.max(self.clock.monotonic_ns().saturating_sub(due_ns));
-            let request = Request { method: "POST", path: group.form().path(), body: &body };
+            let request = Request { method: "POST", path: group.names().form.path(), body: &body };
             let answer = tally.timed_from(due_ns, &self.clock, &mut connection, request)?;
-            tally.items += group.acknowledge(&answer, shape.measures);
+            let items = group.acknowledge(&answer, shape.measures);
+            tally.items += items;
+            each(tally.latencies_ns.last().copied().unwrap_or(0), items);
             nth += self.args.workers;
         }
         Ok(tally)

@@ -3,7 +3,8 @@
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-use super::load::{Form, Group, iso};
+use super::load::{Group, START_SECONDS, iso};
+use super::names::Form;
 use super::report::Outcome;
 use super::runner::{Runner, Shape, rows, written};
 use super::setup::{HOURS_POLICY, MINUTES_POLICY, YEAR_POLICY};
@@ -49,6 +50,7 @@ fn write(
         per_resource: metrics,
         measures: u32::try_from(measures_a_request)?,
         step_seconds,
+        begin_seconds: START_SECONDS,
     };
     let mut shares = vec![vec![runner.group(&mut runner.target.connect()?, 0, &shape)?]];
     let bodies = runner.bodies(&mut shares, measures / measures_a_request, shape.measures)?;
@@ -66,7 +68,7 @@ fn long(runner: &Runner<'_>, name: &str, group: &Group, step: u32, points: usize
 
 /// In our own batch read, and in the request that any Gnocchi answers.
 fn last_hour(runner: &Runner<'_>, group: &Group) -> Result<[Outcome; 2]> {
-    let ids: Vec<&str> = group.ids().collect();
+    let ids: Vec<String> = group.ids().map(|id| id.to_string()).collect();
     let start = iso(group.next_seconds() - 3600);
     let expected = ids.len() as u64 * 60;
     let body = json!({"metrics": ids, "aggregation": "mean", "granularity": 60, "start": start}).to_string();

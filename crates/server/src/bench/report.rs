@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::args::{BenchArgs, Kind};
 use super::retention::DiskUse;
+use super::steady::Summary;
 use super::tally::{Latency, Tally};
 use super::target::Settled;
 use super::usage::Usage;
@@ -51,6 +52,9 @@ pub(super) struct Outcome {
     /// Whether the disk came to a flat line, where that is looked at.
     #[serde(skip_serializing_if = "Option::is_none")]
     disk: Option<DiskUse>,
+    /// What a long run came to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    steady: Option<Summary>,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures for reports")]
@@ -83,7 +87,13 @@ impl Outcome {
             restarted_resident_bytes: None,
             start_seconds: None,
             disk: None,
+            steady: None,
         }
+    }
+
+    /// Sets what a long run came to.
+    pub(super) fn set_steady(&mut self, summary: Summary) {
+        self.steady = Some(summary);
     }
 
     /// Sets what was seen of the disk.
@@ -257,7 +267,7 @@ fn write_row(text: &mut String, outcome: &Outcome) {
     if let Some(amplification) = o.write_amplification {
         let _ = writeln!(text, "{:<22}write amplification {amplification:.2}", "");
     }
-    for line in o.disk.iter().flat_map(DiskUse::lines) {
+    for line in o.disk.iter().flat_map(DiskUse::lines).chain(o.steady.iter().flat_map(Summary::lines)) {
         let _ = writeln!(text, "{:<22}{line}", "");
     }
 }

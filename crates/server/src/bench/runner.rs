@@ -1,16 +1,19 @@
 //! What all workloads share: groups of series on the server, workers that write them, waiting until they can be read.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use nephometer_model::{Clock, IdSource, SystemClock};
+use nephometer_model::{Clock, IdSource, ResourceId, SystemClock};
 use serde_json::Value;
 
 use crate::client::{Answer, Connection};
 use crate::process::process_use;
 
 use super::args::{BenchArgs, Kind};
-use super::load::{Bodies, Form, Group, SeriesName};
+use super::load::{Bodies, Group, Origin};
+use super::names::{Form, Names, name_of};
+use super::progress::Progress;
 use super::report::Outcome;
 use super::setup;
 use super::tally::{Request, Tally};
@@ -44,6 +47,8 @@ pub(super) struct Shape {
     /// Measures of each metric in a request.
     pub(super) measures: u32,
     pub(super) step_seconds: u32,
+    /// When the first measures are, in seconds since 1970.
+    pub(super) begin_seconds: i64,
 }
 
 /// The groups of each worker.
@@ -93,10 +98,16 @@ impl Runner<'_> {
     pub(super) fn groups(&self, shape: &Shape) -> Result<Shares> {
         let workers = self.args.workers;
         let groups = shape.metrics.div_ceil(shape.batch);
+        let progress = Progress::new(self.clock, "metrics made", shape.metrics);
         self.in_parallel(0..workers, |worker| {
             let mut connection = self.target.connect()?;
             let indices = (worker..groups).step_by(workers);
-            indices.map(|index| self.group(&mut connection, index, shape)).collect::<Result<_>>()
+            let make = |index| {
+                let group = self.group(&mut connection, index, shape)?;
+                progress.add(group.len());
+                Ok(group)
+            };
+            indices.map(make).collect::<Result<_>>()
         })
     }
 
@@ -105,23 +116,26 @@ impl Runner<'_> {
             Form::ByMetricId => shape.batch,
             _ => shape.per_resource.min(shape.batch),
         };
-        let mut series = Vec::with_capacity(shape.batch);
-        while series.len() < shape.batch {
-            let resource = self.clock.uuid().to_string();
-            let count = per_resource.min(shape.batch - series.len());
-            let names: Vec<String> = (0..count).map(|i| format!("bench_{i:03}")).collect();
-            let ids = match shape.form {
-                Form::ByMetricId => setup::resource(connection, &resource, &names, shape.policy)?,
-                Form::ByResourceAndName => {
-                    setup::resource(connection, &resource, &[], shape.policy)?;
-                    vec![String::new(); count]
+        let (mut resources, mut ids) = (Vec::new(), Vec::new());
+        for begin in (0..shape.batch).step_by(per_resource) {
+            let resource = ResourceId(self.clock.uuid());
+            let count = per_resource.min(shape.batch - begin);
+            match shape.form {
+                Form::ByMetricId => {
+                    let names: Vec<String> = (0..count).map(name_of).collect();
+                    ids.extend(setup::resource(connection, resource, &names, shape.policy)?);
                 }
-                Form::ImportLines => vec![String::new(); count],
-            };
-            let named = names.into_iter().zip(ids);
-            series.extend(named.map(|(name, id)| SeriesName { resource: resource.clone(), name, id }));
+                Form::ByResourceAndName => {
+                    setup::resource(connection, resource, &[], shape.policy)?;
+                }
+                Form::ImportLines => {}
+            }
+            resources.push(resource);
         }
-        Ok(Group::new(index, &series, (shape.form, shape.policy), shape.step_seconds, self.args.seed))
+        let (form, policy, len) = (shape.form, shape.policy, shape.batch);
+        let names = Names { form, policy, resources, per_resource, ids, len };
+        let Shape { begin_seconds, step_seconds, .. } = *shape;
+        Ok(Group::new(Arc::new(names), Origin { index, begin_seconds, step_seconds, seed: self.args.seed }))
     }
 
     /// Runs `work` for each item on a thread of its own.
@@ -149,8 +163,8 @@ impl Runner<'_> {
             let mut tally = Tally::default();
             for (at, body) in bodies.iter().enumerate() {
                 let of = at % share.len();
-                let group = &mut share[of];
-                let request = Request { method: "POST", path: group.form().path(), body };
+                let group = &share[of];
+                let request = Request { method: "POST", path: group.names().form.path(), body };
                 let answer = tally.timed(&self.clock, &mut connection, request)?;
                 tally.items += group.acknowledge(&answer, measures);
             }
@@ -207,15 +221,17 @@ impl Runner<'_> {
         for share in shares {
             for group in share.iter().rev().take(VERIFIED_GROUPS.div_ceil(shares.len())) {
                 let mut counted = self.count(&mut connection, group, shape)?;
-                while counted != group.acknowledged
+                while counted != group.acknowledged()
                     && self.target.kind != Kind::Nephometer
                     && self.clock.monotonic_ns() < end_ns
                 {
                     std::thread::sleep(READABLE_POLL);
                     counted = self.count(&mut connection, group, shape)?;
                 }
-                if counted != group.acknowledged {
-                    tracing::warn!(series = ?group.last, counted, expected = group.acknowledged, "does not read back");
+                let expected = group.acknowledged();
+                if counted != expected {
+                    let series = group.names().path(group.len() - 1);
+                    tracing::warn!(series, counted, expected, "does not read back");
                     missing += 1;
                 }
             }
@@ -225,9 +241,9 @@ impl Runner<'_> {
 
     /// How many measures of a group's last series can be read.
     fn count(&self, connection: &mut Connection, group: &Group, shape: &Shape) -> Result<u64> {
-        let SeriesName { resource, name, id } = &group.last;
+        let last = group.len() - 1;
         if shape.form == Form::ImportLines {
-            let selector = escaped(&format!("{{__name__=\"{name}\",resource=\"{resource}\"}}"));
+            let selector = escaped(&group.names().selector(last));
             let answer =
                 connection.request("GET", &format!("/api/v1/export?match[]={selector}&start=1"), b"")?;
             if answer.body.is_empty() {
@@ -241,10 +257,7 @@ impl Runner<'_> {
             return lengths.sum();
         }
         let step = setup::coarsest_step(shape.policy);
-        let of = match shape.form {
-            Form::ByMetricId => format!("/v1/metric/{id}"),
-            _ => format!("/v1/resource/generic/{resource}/metric/{name}"),
-        };
+        let of = group.names().path(last);
         let path = format!("{of}/measures?aggregation=count&granularity={step}");
         let answer = connection.request("GET", &path, b"")?;
         if answer.status == 404 {
@@ -316,18 +329,18 @@ impl Runner<'_> {
 
 impl Group {
     /// Notes an answer to its latest body; returns how many measures it acknowledged.
-    pub(super) fn acknowledge(&mut self, answer: &Answer, measures: u32) -> u64 {
+    pub(super) fn acknowledge(&self, answer: &Answer, measures: u32) -> u64 {
         if !(200..300).contains(&answer.status) {
             return 0;
         }
-        self.acknowledged += u64::from(measures);
+        self.note_acknowledged(u64::from(measures));
         u64::from(measures) * self.len() as u64
     }
 }
 
 /// All measures of these groups that were acknowledged.
 pub(super) fn written(shares: &Shares) -> u64 {
-    shares.iter().flatten().map(|group| group.acknowledged * group.len() as u64).sum()
+    shares.iter().flatten().map(|group| group.acknowledged() * group.len() as u64).sum()
 }
 
 /// The sum of all workers'.

@@ -1,6 +1,7 @@
 //! What the workloads need on the server: archive policies, resource types, resources and their metrics.
 
 use anyhow::{Context, Result, bail};
+use nephometer_model::{MetricId, ResourceId, parse_python_uuid};
 use serde_json::{Value, json};
 
 use crate::client::Connection;
@@ -56,15 +57,15 @@ pub(super) fn make(connection: &mut Connection, path: &str, body: &Value) -> Res
 /// Makes a resource with metrics of these names; returns the ids of the metrics in the order of the names.
 pub(super) fn resource(
     connection: &mut Connection,
-    id: &str,
+    id: ResourceId,
     names: &[String],
     policy: &str,
-) -> Result<Vec<String>> {
+) -> Result<Vec<MetricId>> {
     let metrics: serde_json::Map<String, Value> =
         names.iter().map(|name| (name.clone(), json!({"archive_policy_name": policy}))).collect();
     let body = json!({"id": id, "metrics": metrics}).to_string();
     let made = connection.request("POST", "/v1/resource/generic", body.as_bytes())?.json()?;
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let ids = names.iter().map(|name| text(&made["metrics"][name])).collect::<Option<_>>();
+    let id = |value: &Value| Some(MetricId(parse_python_uuid(value.as_str()?)?));
+    let ids = names.iter().map(|name| id(&made["metrics"][name])).collect::<Option<_>>();
     ids.context("the resource lacks a metric that was asked for")
 }

@@ -19,9 +19,11 @@ use super::usage::{Usage, usage};
 /// A started server must answer within this.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 /// A started server must stop within this.
-const STOP_TIMEOUT: Duration = Duration::from_secs(120);
+const STOP_TIMEOUT: Duration = Duration::from_secs(300);
+/// Peers may be slow.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(600);
 /// A data directory must be still within this.
-const STILL_TIMEOUT: Duration = Duration::from_secs(180);
+const STILL_TIMEOUT: Duration = Duration::from_secs(900);
 /// A data directory is still when its size did not change for so long.
 const STILL: Duration = Duration::from_secs(3);
 const POLL: Duration = Duration::from_millis(10);
@@ -152,7 +154,9 @@ impl Target {
 
     /// A connection to the server.
     pub(super) fn connect(&self) -> Result<Connection> {
-        Connection::open(&self.endpoint)
+        let mut connection = Connection::open(&self.endpoint)?;
+        connection.wait_at_most(ANSWER_TIMEOUT)?;
+        Ok(connection)
     }
 
     /// What the server's processes have used so far.
@@ -169,6 +173,21 @@ impl Target {
         };
         let bytes = |path: &PathBuf| directory_bytes(&path.join(below));
         (!self.data_dirs.is_empty()).then(|| self.data_dirs.iter().map(bytes).sum())
+    }
+
+    /// Bytes of what it knows of metrics, where that is known.
+    pub(super) fn index_bytes(&self) -> Option<u64> {
+        let all: u64 = self.data_dirs.iter().map(|path| directory_bytes(path)).sum();
+        Some(all - self.data_bytes()?.min(all))
+    }
+
+    /// What a server of ours counts about itself, as OpenMetrics text.
+    pub(super) fn own_metrics(&self) -> Option<String> {
+        let run = RunFile::read(self.data_dir()?).ok()??;
+        let endpoint = Endpoint::parse(&format!("http://{}", run.admin?)).ok()?;
+        let answer =
+            Connection::open(&endpoint).and_then(|mut admin| admin.request("GET", "/metrics", b"")).ok()?;
+        String::from_utf8(answer.body).ok()
     }
 
     /// Has the server bring its data into order, and waits until it has: one that was started here is stopped, which

@@ -5,7 +5,8 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::args::Kind;
-use super::load::{Form, START_SECONDS};
+use super::load::START_SECONDS;
+use super::names::Form;
 use super::report::Outcome;
 use super::runner::{Runner, Shape, Shares, escaped, rows, written};
 use super::setup::SECONDS_POLICY;
@@ -28,6 +29,7 @@ pub(super) fn run(runner: &mut Runner<'_>) -> Result<Vec<Outcome>> {
         per_resource: METRICS,
         measures: 60,
         step_seconds: 1,
+        begin_seconds: START_SECONDS,
     };
     let mut shares = runner.groups(&shape)?;
     let bytes_before = runner.target.data_bytes();
@@ -51,7 +53,8 @@ fn read(runner: &Runner<'_>, shares: &Shares) -> Result<Outcome> {
 
 /// 50 metrics by the minute in one request that any Gnocchi answers.
 fn panel(runner: &Runner<'_>, shares: &Shares) -> Result<Outcome> {
-    let ids: Vec<&str> = shares.iter().flatten().flat_map(|group| group.ids()).take(PANEL_METRICS).collect();
+    let ids = shares.iter().flatten().flat_map(|group| group.ids()).take(PANEL_METRICS);
+    let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
     let references = ids.iter().map(|id| json!([id, "mean"]));
     let metrics: Vec<Value> = std::iter::once(json!("metric")).chain(references).collect();
     let body = json!({"operations": ["resample", "mean", 60, metrics]}).to_string();
@@ -62,8 +65,8 @@ fn panel(runner: &Runner<'_>, shares: &Shares) -> Result<Outcome> {
 }
 
 fn victoria_read(runner: &Runner<'_>, shares: &Shares) -> Result<Outcome> {
-    let series = &shares[0][0].last;
-    let selector = escaped(&format!("{{__name__=\"{}\",resource=\"{}\"}}", series.name, series.resource));
+    let group = &shares[0][0];
+    let selector = escaped(&group.names().selector(group.len() - 1));
     let path = format!("/api/v1/export?match[]={selector}&start=1");
     let request = Request { method: "GET", path: &path, body: b"" };
     let count = |answer: &Value| Ok(rows(&answer["values"])?.len() as u64);
@@ -72,7 +75,8 @@ fn victoria_read(runner: &Runner<'_>, shares: &Shares) -> Result<Outcome> {
 
 /// The same 50 series, averaged by the minute.
 fn victoria_panel(runner: &Runner<'_>, shares: &Shares) -> Result<Outcome> {
-    let resources: Vec<&str> = shares.iter().flatten().map(|group| group.last.resource.as_str()).collect();
+    let resources = shares.iter().flatten().map(|group| group.names().resource(0).0.to_string());
+    let resources: Vec<String> = resources.collect();
     let (last, whole) = resources.split_last().context("there are resources")?;
     let mean = |selector: String| format!("(avg_over_time({selector}[60s]) keep_metric_names)");
     let whole = mean(format!("{{resource=~\"{}\"}}", whole.join("|")));

@@ -4,7 +4,8 @@ use anyhow::Result;
 use nephometer_model::SystemClock;
 
 use super::args::{BenchArgs, Kind};
-use super::load::Form;
+use super::load::START_SECONDS;
+use super::names::Form;
 use super::report::Outcome;
 use super::retention::Haste;
 use super::runner::{Runner, Shape};
@@ -106,6 +107,7 @@ fn bulk(args: &BenchArgs, form: Form) -> Shape {
         per_resource: args.per_resource.unwrap_or(20),
         measures: 60,
         step_seconds: 60,
+        begin_seconds: START_SECONDS,
     }
 }
 
