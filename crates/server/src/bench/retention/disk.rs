@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Serialize;
 
 /// A figure may be so much larger in the second half of what is looked at than in the first.
-const MAX_GROWTH: f64 = 1.10;
+const MAX_GROWTH: f64 = 1.15;
 
 /// The data directory at one moment.
 #[derive(Debug, Clone, Copy, Default)]
