@@ -254,13 +254,30 @@ impl Part {
         let Some(reader) = self.reader()? else { return Ok(None) };
         let blocks: Vec<usize> = reader.blocks_of(key, range_ns).collect();
         for index in blocks.into_iter().rev() {
-            let mut points = Points::default();
-            self.decode_raw(reader, index, key, range_ns, &mut points)?;
-            if let Some(newest) = points.timestamps_ns.last() {
-                return Ok(Some(*newest));
+            let Some(block) = self.block(reader, index)? else { continue };
+            let Block::Raw(raw) = &*block else { continue };
+            let Some(entry) = raw.find(key) else { continue };
+            match raw.newest(entry, range_ns) {
+                Ok(None) => {}
+                Ok(newest) => return Ok(newest),
+                Err(error) => self.stream_damaged(reader, index, &error.to_string()),
             }
         }
         Ok(None)
+    }
+
+    /// About how many raw measures of `key` the part has in `range_ns`.
+    pub(crate) fn likely_raw(&self, key: u64, range_ns: &Range<i64>) -> Result<usize, StoreError> {
+        if range_ns.is_empty() || !self.overlaps(range_ns) {
+            return Ok(0);
+        }
+        let Some(reader) = self.reader()? else { return Ok(0) };
+        let share = |index: usize| {
+            let block = &reader.index()[index];
+            let keys = (block.max_key - block.min_key).saturating_add(1).min(block.points.into());
+            u64::from(block.points).div_ceil(keys.max(1)) as usize
+        };
+        Ok(reader.blocks_of(key, range_ns).map(share).sum())
     }
 
     /// Calls `visit` for each rollup of `key`: the block, the index of the entry, the entry. An error that it returns is

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use nephometer_drivers::{AggregateRead, Aggregates, StoreError};
 use nephometer_model::{AggregationMethod, Timespan};
-use nephometer_series::{Points, aggregate_many};
+use nephometer_series::{Aggregation, Points};
 
 use crate::core::Core;
 use crate::retention::{ceil_ns, floor_ns, oldest_bucket_ns};
@@ -65,19 +65,65 @@ fn read_series(
         .unzip();
     let begin = begins.into_iter().min().unwrap_or(i64::MAX);
     let range = begin..ends.into_iter().max().unwrap_or(begin);
-    let raw = view.raw(&range)?;
-    let previous = if !raw.is_empty() && groups.iter().any(Group::has_rate) {
-        view.previous(range.start)?
-    } else {
-        None
-    };
-    for group in groups {
-        let results = aggregate_group(&view, &group, floor, &raw, previous)?;
+    let computed = aggregate_raw(&view, &groups, floor, &range)?;
+    for (group, computed) in groups.iter().zip(computed) {
+        let results = with_rollups(&view, group, floor, computed)?;
         for (at, points) in group.reads.iter().zip(results) {
             answers[*at] = Aggregates { timestamps_ns: points.timestamps_ns, values: points.values };
         }
     }
     Ok(())
+}
+
+/// Aggregates the raw measures in `range_ns` for each of `groups`, one result for each of its methods.
+fn aggregate_raw(
+    view: &SeriesView,
+    groups: &[Group],
+    floor: Option<i64>,
+    range_ns: &Range<i64>,
+) -> Result<Vec<Vec<Points>>, StoreError> {
+    let likely = view.likely_raw(range_ns)?;
+    let mut works: Vec<_> = groups.iter().map(|group| Work::of(group, floor, likely)).collect();
+    let mut previous = match groups.iter().any(Group::has_rate) {
+        true if likely > 0 => view.previous(range_ns.start)?,
+        _ => None,
+    };
+    view.visit_raw(range_ns, |raw| {
+        works.iter_mut().for_each(|work| work.push(raw, previous));
+        previous = raw.timestamps_ns.last().copied().zip(raw.values.last().copied()).or(previous);
+    })?;
+    Ok(works.into_iter().map(|work| work.aggregation.finish()).collect())
+}
+
+/// The aggregation of a group at work.
+struct Work {
+    range_ns: Range<i64>,
+    aggregation: Aggregation,
+    has_begun: bool,
+}
+
+impl Work {
+    /// There are about `likely` measures.
+    fn of(group: &Group, floor: Option<i64>, likely: usize) -> Self {
+        let range_ns = group.raw_range(floor);
+        let buckets = range_ns.end.saturating_sub(range_ns.start) / group.granularity.ns().max(1);
+        let buckets = usize::try_from(buckets).unwrap_or(0).saturating_add(1).min(likely);
+        let aggregation = Aggregation::new(group.granularity, group.methods.clone(), buckets);
+        Self { range_ns, aggregation, has_begun: false }
+    }
+
+    /// Takes what it wants of `raw`; `previous` is the measure before.
+    fn push(&mut self, raw: &Points, previous: Option<(i64, f64)>) {
+        let (timestamps, values) = slice(raw, &self.range_ns);
+        let Some(first) = timestamps.first() else { return };
+        if !self.has_begun {
+            self.has_begun = true;
+            let begin = raw.timestamps_ns.partition_point(|t| t < first);
+            let before = begin.checked_sub(1).map(|at| (raw.timestamps_ns[at], raw.values[at]));
+            self.aggregation.begin_after(before.or(previous));
+        }
+        self.aggregation.push(timestamps, values);
+    }
 }
 
 /// Gathers reads of one series by what they share.
@@ -116,17 +162,13 @@ fn buckets_of(core: &Core, read: &AggregateRead, newest: Option<i64>) -> Range<i
     start.max(kept.unwrap_or(0))..stop
 }
 
-fn aggregate_group(
+/// What was `computed` of raw measures, behind what rollups have of the time before.
+fn with_rollups(
     view: &SeriesView,
     group: &Group,
     floor: Option<i64>,
-    raw: &Points,
-    previous: Option<(i64, f64)>,
+    computed: Vec<Points>,
 ) -> Result<Vec<Points>, StoreError> {
-    let (timestamps, values) = slice(raw, &group.raw_range(floor));
-    let begin = timestamps.first().map_or(0, |first| raw.timestamps_ns.partition_point(|t| t < first));
-    let before = begin.checked_sub(1).map(|at| (raw.timestamps_ns[at], raw.values[at])).or(previous);
-    let computed = aggregate_many(timestamps, values, before, group.granularity, &group.methods);
     let Some(floor) = floor else { return Ok(computed) };
     let slots = group.buckets_ns.start..group.buckets_ns.end.min(floor);
     if slots.is_empty() {
@@ -134,8 +176,8 @@ fn aggregate_group(
     }
     let mut results = view.rollups(group.granularity, &group.methods, &slots)?;
     for (points, computed) in results.iter_mut().zip(computed) {
-        points.timestamps_ns.extend(computed.timestamps_ns);
-        points.values.extend(computed.values);
+        points.timestamps_ns.extend_from_slice(&computed.timestamps_ns);
+        points.values.extend_from_slice(&computed.values);
     }
     Ok(results)
 }

@@ -1,5 +1,7 @@
 //! One series at one moment, merged from all places that hold some of it.
 
+mod gather;
+
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use crate::head::Packed;
 use crate::parts::{Part, PartSet, rank};
 use crate::sack::{Frozen, Sack};
 use crate::tombstones::erase;
+use gather::{Spanned, clusters, settle};
 
 /// All that is stored of one series at one moment.
 pub(crate) struct SeriesView {
@@ -81,11 +84,29 @@ impl SeriesView {
     /// The raw measures in `range_ns`; of equal timestamps the newest written.
     pub(crate) fn raw(&self, range_ns: &Range<i64>) -> Result<Points, StoreError> {
         let mut points = Points::default();
-        for part in &self.parts.raw {
-            self.add_part(part, range_ns, &mut points)?;
-        }
-        self.add_heads(range_ns, &mut points);
+        self.read_all(self.sources(range_ns), range_ns, &mut points, &mut |_| {})?;
         Ok(points)
+    }
+
+    /// Hands the raw measures in `range_ns` to `visit`, piece by piece in ascending order; of equal timestamps the newest
+    /// written.
+    pub(crate) fn visit_raw(
+        &self,
+        range_ns: &Range<i64>,
+        mut visit: impl FnMut(&Points),
+    ) -> Result<(), StoreError> {
+        let mut visit_and_forget = |points: &mut Points| {
+            visit(points);
+            points.timestamps_ns.clear();
+            points.values.clear();
+        };
+        self.read_all(self.sources(range_ns), range_ns, &mut Points::default(), &mut visit_and_forget)
+    }
+
+    /// About how many raw measures there are in `range_ns`.
+    pub(crate) fn likely_raw(&self, range_ns: &Range<i64>) -> Result<usize, StoreError> {
+        let heads = slice(&self.frozen, range_ns).0.len() + slice(&self.active, range_ns).0.len();
+        self.parts.raw.iter().try_fold(heads, |sum, part| Ok(sum + part.likely_raw(self.key, range_ns)?))
     }
 
     /// As [`Self::raw`], with `inner` in the place of the parts `inner_parts`, whose greatest rank is `inner_rank`.
@@ -96,35 +117,70 @@ impl SeriesView {
         inner_parts: &[PartId],
         inner_rank: (u64, u64),
     ) -> Result<Points, StoreError> {
-        let mut points = Points::default();
         let others = self.parts.raw.iter().filter(|part| !inner_parts.contains(&part.row.id));
         let (older, newer): (Vec<_>, Vec<_>) = others.partition(|part| rank(&part.row) < inner_rank);
-        for part in older {
-            self.add_part(part, range_ns, &mut points)?;
-        }
-        merge_newer(&mut points, slice(inner, range_ns));
-        for part in newer {
-            self.add_part(part, range_ns, &mut points)?;
-        }
-        self.add_heads(range_ns, &mut points);
+        let mut sources: Vec<_> = older.into_iter().map(Source::part).collect();
+        sources.push(Source::points(slice(inner, range_ns)));
+        sources.extend(newer.into_iter().map(Source::part));
+        sources.extend(self.head_sources(range_ns));
+        let mut points = Points::default();
+        self.read_all(sources, range_ns, &mut points, &mut |_| {})?;
         Ok(points)
     }
 
-    fn add_part(&self, part: &Part, range_ns: &Range<i64>, points: &mut Points) -> Result<(), StoreError> {
-        let disjoint = points.timestamps_ns.last().is_none_or(|last| *last < part.row.min_ns);
-        if disjoint && self.tombstones.is_empty() {
-            return part.read_raw(self.key, range_ns, points);
+    /// All that may hold measures in `range_ns`, in the order of writing.
+    fn sources(&self, range_ns: &Range<i64>) -> Vec<Source<'_>> {
+        self.parts.raw.iter().map(Source::part).chain(self.head_sources(range_ns)).collect()
+    }
+
+    fn head_sources(&self, range_ns: &Range<i64>) -> impl Iterator<Item = Source<'_>> {
+        [&self.frozen, &self.active].map(|points| Source::points(slice(points, range_ns))).into_iter()
+    }
+
+    /// Appends what `sources` (in the order of writing) have in `range_ns`, in order of time; calls `visit` whenever
+    /// what is in `points` is complete.
+    fn read_all(
+        &self,
+        mut sources: Vec<Source<'_>>,
+        range_ns: &Range<i64>,
+        points: &mut Points,
+        visit: &mut impl FnMut(&mut Points),
+    ) -> Result<(), StoreError> {
+        sources.retain(|source| source.overlaps(range_ns));
+        for cluster in clusters(sources) {
+            let mut starts = Vec::with_capacity(cluster.len());
+            for source in &cluster {
+                starts.push(points.len());
+                self.append(source, range_ns, points)?;
+            }
+            settle(points, &starts);
+            visit(points);
         }
-        let mut more = Points::default();
-        part.read_raw(self.key, range_ns, &mut more)?;
-        erase(&mut more, &self.tombstones, part.row.max_position);
-        merge_newer(points, (&more.timestamps_ns, &more.values));
         Ok(())
     }
 
-    fn add_heads(&self, range_ns: &Range<i64>, points: &mut Points) {
-        merge_newer(points, slice(&self.frozen, range_ns));
-        merge_newer(points, slice(&self.active, range_ns));
+    /// Appends what `source` has in `range_ns`, without what is deleted.
+    fn append(
+        &self,
+        source: &Source<'_>,
+        range_ns: &Range<i64>,
+        points: &mut Points,
+    ) -> Result<(), StoreError> {
+        match source {
+            Source::Points(timestamps_ns, values) => {
+                points.timestamps_ns.extend_from_slice(timestamps_ns);
+                points.values.extend_from_slice(values);
+            }
+            Source::Part(part) if self.tombstones.is_empty() => part.read_raw(self.key, range_ns, points)?,
+            Source::Part(part) => {
+                let mut left = Points::default();
+                part.read_raw(self.key, range_ns, &mut left)?;
+                erase(&mut left, &self.tombstones, part.row.max_position);
+                points.timestamps_ns.extend_from_slice(&left.timestamps_ns);
+                points.values.extend_from_slice(&left.values);
+            }
+        }
+        Ok(())
     }
 
     /// The newest timestamp of a raw measure that is not after `bound_ns`.
@@ -176,6 +232,42 @@ impl SeriesView {
     pub(crate) fn previous(&self, at_ns: i64) -> Result<Option<(i64, f64)>, StoreError> {
         let Some(before_ns) = self.newest(at_ns.saturating_sub(1))? else { return Ok(None) };
         Ok(self.raw(&(before_ns..before_ns + 1))?.iter().next())
+    }
+}
+
+/// A place that holds measures of a series.
+enum Source<'a> {
+    Part(&'a Part),
+    /// Timestamps and values.
+    Points(&'a [i64], &'a [f64]),
+}
+
+impl<'a> Source<'a> {
+    fn part(part: &'a Arc<Part>) -> Self {
+        Self::Part(part)
+    }
+
+    fn points((timestamps_ns, values): (&'a [i64], &'a [f64])) -> Self {
+        Self::Points(timestamps_ns, values)
+    }
+
+    fn overlaps(&self, range_ns: &Range<i64>) -> bool {
+        match self {
+            Self::Part(part) => !range_ns.is_empty() && part.overlaps(range_ns),
+            Self::Points(timestamps_ns, _) => !timestamps_ns.is_empty(),
+        }
+    }
+}
+
+impl Spanned for Source<'_> {
+    fn span(&self) -> (i64, i64) {
+        match self {
+            Self::Part(part) => (part.row.min_ns, part.row.max_ns),
+            Self::Points(timestamps_ns, _) => {
+                let ends = timestamps_ns.first().zip(timestamps_ns.last());
+                ends.map_or((i64::MAX, i64::MIN), |(first, last)| (*first, *last))
+            }
+        }
     }
 }
 

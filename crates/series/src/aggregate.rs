@@ -3,7 +3,11 @@
 //! Every method is computed as Gnocchi's `carbonara` defines it, with two accidents mended: buckets are found with
 //! integers, and a difference is taken against the measure before, however long ago that was.
 
+mod stream;
+
 use nephometer_model::{AggregationMethod, Reducer, Timespan};
+
+pub use stream::Aggregation;
 
 use crate::buckets::Buckets;
 use crate::grouping::Grouping;

@@ -15,7 +15,7 @@ mod points;
 mod predicate;
 mod window;
 
-pub use aggregate::{aggregate, aggregate_many, resample};
+pub use aggregate::{Aggregation, aggregate, aggregate_many, resample};
 pub use duplicates::{Duplicates, sort_and_deduplicate};
 pub use grouping::{Calendar, Group, Grouping};
 pub use operators::{BinaryOp, UnaryOp};

@@ -153,6 +153,11 @@ impl RawBlock {
         decoded
     }
 
+    /// The newest timestamp of entry `index` in `range_ns` (nanoseconds, end exclusive), if it has one there.
+    pub fn newest(&self, index: usize, range_ns: &Range<i64>) -> Result<Option<i64>, CodecError> {
+        self.times.newest(&self.bytes, index, range_ns)
+    }
+
     /// Appends all timestamps of entry `index`, in nanoseconds.
     pub fn decode_times(&self, index: usize, timestamps_ns: &mut Vec<i64>) -> Result<(), CodecError> {
         self.times.decode_all(&self.bytes, index, timestamps_ns)

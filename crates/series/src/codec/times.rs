@@ -270,6 +270,24 @@ impl Times {
         Ok(start..stop)
     }
 
+    /// The newest timestamp of the series at `index` in `range_ns`, if it has one there.
+    pub(crate) fn newest(
+        &self,
+        whole: &[u8],
+        index: usize,
+        range_ns: &Range<i64>,
+    ) -> Result<Option<i64>, CodecError> {
+        let shape = self.shape(index);
+        if shape.form == REGULAR {
+            let end = shape.regular_index(range_ns.end);
+            let newest = end.checked_sub(1).map(|last| shape.regular_ns(last as i64));
+            return Ok(newest.filter(|newest| *newest >= range_ns.start));
+        }
+        let mut timestamps = Vec::with_capacity(shape.count as usize);
+        self.decode(whole, index, range_ns, &mut timestamps)?;
+        Ok(timestamps.last().copied())
+    }
+
     /// Appends all timestamps of the series at `index`.
     pub(crate) fn decode_all(
         &self,

@@ -46,6 +46,7 @@ fn touch(bytes: Vec<u8>) {
     let Ok(block) = RawBlock::parse(bytes) else { return };
     for index in 0..block.entries().len().min(50) {
         let _ = block.decode(index, 0..i64::MAX, &mut Vec::new(), &mut Vec::new());
+        let _ = block.newest(index, &(0..i64::MAX));
     }
 }
 
@@ -67,6 +68,7 @@ proptest! {
                 let got = got_times.iter().zip(&got_values).map(|(t, v)| (*t, v.to_bits()));
                 prop_assert!(got.eq(expected.map(|(t, v)| (*t, v.to_bits()))));
                 prop_assert_eq!(got_times.len(), got_values.len());
+                prop_assert_eq!(block.newest(index, &range).unwrap(), got_times.last().copied());
             }
         }
     }
