@@ -41,7 +41,9 @@ pub(super) fn resource_batch<'a>(
     let mut resources = Vec::new();
     scanner.object(|scanner, original_id| {
         let id = resource_id(original_id, creator).ok()?;
-        let mut runs = Vec::new();
+        // Neighbours have much the same metrics.
+        let expected = resources.last().map_or(0, |resource: &ResourceRuns<'_>| resource.runs.len());
+        let mut runs = Vec::with_capacity(expected);
         scanner.object(|scanner, name| {
             runs.push(scanner.named_run(name)?);
             Some(())
@@ -51,6 +53,27 @@ pub(super) fn resource_batch<'a>(
     })?;
     scanner.end()?;
     Some(ResourceBatch { resources, measures: scanner.measures })
+}
+
+/// How many bytes come before the first quote, backslash or control character, eight of them looked at together.
+#[inline]
+pub(super) fn plain_len(bytes: &[u8]) -> usize {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGHS: u64 = ONES << 7;
+    let (words, rest) = bytes.as_chunks::<8>();
+    for (number, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let quote = word ^ (ONES * u64::from(b'"'));
+        let backslash = word ^ (ONES * u64::from(b'\\'));
+        // The highest bit of each byte that is sought; above the first such byte a borrow may mark others.
+        let zeros = |word: u64, below: u64| word.wrapping_sub(ONES * below) & !word;
+        let sought = (zeros(quote, 1) | zeros(backslash, 1) | zeros(word, 0x20)) & HIGHS;
+        if sought != 0 {
+            return number * 8 + sought.trailing_zeros() as usize / 8;
+        }
+    }
+    let is_plain = |byte: &&u8| !matches!(**byte, b'"' | b'\\' | 0..=0x1f);
+    words.len() * 8 + rest.iter().take_while(is_plain).count()
 }
 
 struct Scanner<'a> {
@@ -98,6 +121,12 @@ impl<'a> Scanner<'a> {
         Some(())
     }
 
+    /// The next byte, where it is `byte`.
+    #[inline]
+    fn take_exactly(&mut self, byte: u8) -> Option<()> {
+        (*self.bytes.get(self.at)? == byte).then(|| self.at += 1)
+    }
+
     /// After an element: whether another one follows, or `close`.
     #[inline]
     fn another(&mut self, close: u8) -> Option<bool> {
@@ -119,14 +148,8 @@ impl<'a> Scanner<'a> {
     fn string(&mut self) -> Option<&'a str> {
         self.take(b'"')?;
         let start = self.at;
-        loop {
-            match *self.bytes.get(self.at)? {
-                b'"' => break,
-                b'\\' | 0..=0x1f => return None,
-                _ => self.at += 1,
-            }
-        }
-        self.at += 1;
+        self.at += plain_len(self.bytes.get(start..)?);
+        self.take_exactly(b'"')?;
         self.text.get(start..self.at - 1)
     }
 

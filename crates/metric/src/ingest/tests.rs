@@ -231,6 +231,13 @@ proptest! {
     }
 
     #[test]
+    fn strings_end_where_they_end(bytes in proptest::collection::vec(prop_oneof![3 => any::<u8>(), 1 => 0x1e..0x24_u8], 0..40)) {
+        let is_end = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..=0x1f);
+        let expected = bytes.iter().position(is_end).unwrap_or(bytes.len());
+        prop_assert_eq!(scan::plain_len(&bytes), expected);
+    }
+
+    #[test]
     fn never_panics(body in proptest::collection::vec(any::<u8>(), 0..60)) {
         let _ = read_measures(&body, NOW);
         let _ = read_metric_batch(&body, NOW);
