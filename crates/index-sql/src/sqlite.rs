@@ -28,7 +28,7 @@ pub struct SqliteSettings {
     pub path: PathBuf,
     /// Threads that read, at least one.
     pub readers: usize,
-    /// Page cache of each connection, in KiB.
+    /// Page cache of the writer, in KiB, and of the readers half as much each; while they have nothing to do, nothing.
     pub cache_kib: u32,
 }
 
@@ -56,7 +56,7 @@ impl SqliteDatabase {
         let mut threads = vec![threads::spawn("index-writer", move || threads::write(session, &queue))?];
         let (reads, queue) = crossbeam_channel::bounded(QUEUE_LENGTH);
         for number in 0..settings.readers.max(1) {
-            let connection = connect(&settings.path, settings.cache_kib)?;
+            let connection = connect(&settings.path, settings.cache_kib / 2)?;
             connection.pragma_update(None, "query_only", true)?;
             // Not for the writer: what its savepoints remember in memory makes each statement slower than the last.
             connection.pragma_update(None, "temp_store", "MEMORY")?;

@@ -11,8 +11,11 @@ use super::session::SqliteSession;
 use crate::session::{Operation, Session};
 use crate::{Failure, OpenError};
 
-/// After so long without a write the log is folded into the database.
+/// A thread that had nothing to do for so long gives back the memory of its connection; the writer folds the log into
+/// the database first.
 const IDLE: Duration = Duration::from_secs(5);
+/// Empties the page cache of a connection that is in no transaction.
+const GIVE_MEMORY_BACK: &str = "PRAGMA shrink_memory";
 /// At most so many writes share a transaction,
 const GROUP_WRITES: usize = 256;
 /// and none joins one that is older than this.
@@ -80,15 +83,31 @@ pub(crate) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<
 
 /// The reader: each job sees one state of the database.
 pub(crate) fn read(mut session: SqliteSession, queue: &Receiver<Box<dyn Job>>) {
-    while let Ok(mut job) = queue.recv() {
-        if let Err(failure) = session.control("BEGIN") {
-            job.refuse(failure);
-            continue;
+    let mut has_read = false;
+    loop {
+        match queue.recv_timeout(IDLE) {
+            Ok(job) => {
+                read_one(&mut session, job);
+                has_read = true;
+            }
+            Err(RecvTimeoutError::Timeout) if has_read => {
+                finish(&session, GIVE_MEMORY_BACK);
+                has_read = false;
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
         }
-        job.run(&mut session);
-        finish(&session, "COMMIT");
-        job.tell();
     }
+}
+
+fn read_one(session: &mut SqliteSession, mut job: Box<dyn Job>) {
+    if let Err(failure) = session.control("BEGIN") {
+        job.refuse(failure);
+        return;
+    }
+    job.run(session);
+    finish(session, "COMMIT");
+    job.tell();
 }
 
 /// The writer: groups of jobs, one transaction each.
@@ -102,6 +121,7 @@ pub(crate) fn write(mut session: SqliteSession, queue: &Receiver<Box<dyn Job>>) 
             }
             Err(RecvTimeoutError::Timeout) if written => {
                 finish(&session, "PRAGMA wal_checkpoint(TRUNCATE)");
+                finish(&session, GIVE_MEMORY_BACK);
                 written = false;
             }
             Err(RecvTimeoutError::Timeout) => {}
