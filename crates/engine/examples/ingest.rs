@@ -17,7 +17,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::executor::block_on;
 use nephometer_drivers::{AggregateRead, MeasureStore, SeriesRun, WriteBatch};
 use nephometer_engine::io::FileStorage;
-use nephometer_engine::wal::EncodedRecord;
 use nephometer_engine::{Engine, Settings};
 use nephometer_model::{
     AggregationMethod, ArchivePolicy, Clock, MethodSet, PolicyItem, PolicyKey, SeriesKey, SystemClock,
@@ -159,10 +158,10 @@ fn reads(bench: &Bench, engine: &Engine, place: &str) {
     }
 }
 
-/// What `batch` takes in the log.
-fn print_log_bytes(name: &str, batch: &WriteBatch) {
-    let bytes = EncodedRecord::write(batch).log_bytes() as f64;
-    println!("{name}: {:.2} B of log a measure", bytes / batch.values.len() as f64);
+/// What the log has grown by since it was `before` bytes long.
+fn print_log_bytes(name: &str, engine: &Engine, before: u64, measures: u64) {
+    let bytes = (engine.status().log_bytes.saturating_sub(before)) as f64;
+    println!("{name}: {:.2} B of log a measure", bytes / measures as f64);
 }
 
 /// Both loads.
@@ -173,9 +172,9 @@ fn write(bench: &Bench, engine: &Engine) {
         .map(|at| batch(at % 20 * 100..at % 20 * 100 + 100, now - 400_000 + (at / 20) as i64 * 3600, 60, 60))
         .collect();
     bench.measure("bulk", 12_000_000, || write_all(engine, &bulk));
-    print_log_bytes("bulk", &bulk[0]);
+    print_log_bytes("bulk", engine, 0, 12_000_000);
     drop(bulk);
-    print_log_bytes("cycle", &batch(1_000_000..1_001_000, now, 1, 60));
+    let log_bytes = engine.status().log_bytes;
     let series: u64 = std::env::args().nth(2).map_or(100_000, |count| count.parse().unwrap());
     let rounds = 30;
     // The most resident memory is counted from here on.
@@ -191,6 +190,7 @@ fn write(bench: &Bench, engine: &Engine) {
             write_all(engine, &cycle);
         }
     });
+    print_log_bytes("cycle", engine, log_bytes, series * rounds);
     println!("{before} MiB before, {} MiB after", resident_mib());
     print_totals("written");
 }

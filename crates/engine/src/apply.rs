@@ -10,6 +10,7 @@ use crate::core::Core;
 use crate::head::Run;
 use crate::late::{Lateness, judge};
 use crate::maintain::{Bell, flush_is_due};
+use crate::sack::Sack;
 use crate::settings::LateRule;
 
 /// The body of the apply thread: ends when it is told to. `covered` is the position before which everything
@@ -25,7 +26,7 @@ pub(crate) fn run_apply(
         match message {
             ApplyMessage::Apply(logged) => {
                 for Logged { position: at, change, done } in logged {
-                    apply(core, at, &change);
+                    apply(core, at, &change, Share::ALL);
                     position = at + 1;
                     if let Change::Write(batch) = &change {
                         let measures = batch.values.len() as u64;
@@ -49,56 +50,106 @@ pub(crate) fn run_apply(
     }
 }
 
-/// Makes one logged change visible.
-pub(crate) fn apply(core: &Core, position: u64, change: &Change) {
+/// The sacks that one of several threads takes care of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Share {
+    /// Which thread, from 0.
+    pub(crate) number: usize,
+    /// How many threads.
+    pub(crate) of: usize,
+}
+
+impl Share {
+    /// All sacks.
+    pub(crate) const ALL: Self = Self { number: 0, of: 1 };
+
+    fn has(self, sack: usize) -> bool {
+        sack % self.of == self.number
+    }
+}
+
+/// Makes one logged change visible in the sacks of `share`.
+pub(crate) fn apply(core: &Core, position: u64, change: &Change, share: Share) {
     match change {
-        Change::Write(batch) => apply_batch(core, batch),
+        Change::Write(batch) => apply_batch(core, batch, share),
         Change::DeleteSpan { key, start_ns, stop_ns } => {
             let tombstone = Change::tombstone(*key, *start_ns, *stop_ns, position);
-            core.sack_of(key.0).lock().delete_span(tombstone);
+            if share.has(core.sack_number(key.0)) {
+                core.sack_of(key.0).lock().delete_span(tombstone);
+            }
         }
         Change::DeleteSeries(keys) => {
-            for key in keys {
+            for key in keys.iter().filter(|key| share.has(core.sack_number(key.0))) {
                 core.sack_of(key.0).lock().delete_series(key.0, position);
             }
         }
     }
 }
 
-fn apply_batch(core: &Core, batch: &WriteBatch) {
-    let sacks = core.sacks.len() as u64;
+fn apply_batch(core: &Core, batch: &WriteBatch, share: Share) {
     let present_ns = core.present_ns();
-    for (number, sack) in core.sacks.iter().enumerate() {
-        let mut locked = None;
-        let mut begin = 0;
-        for run in &batch.runs {
-            let end = begin + run.len as usize;
-            if run.key.0 % sacks == number as u64 && end > begin {
-                let run = Run {
-                    key: run.key.0,
-                    policy: run.policy.0,
-                    timestamps_ns: &batch.timestamps_ns[begin..end],
-                    values: &batch.values[begin..end],
-                };
-                let sack = locked.get_or_insert_with(|| sack.lock());
-                match judge(core, sack, &run, present_ns) {
-                    Lateness::Counts => sack.append(&run),
-                    Lateness::Partly { counting, span_counts } => {
-                        core.count_late(&span_counts);
-                        for late in span_counts {
-                            sack.count_late(late.key.0, late.start, late.width, late.measures);
-                        }
-                        sack.append(&Run {
-                            timestamps_ns: &counting.timestamps_ns,
-                            values: &counting.values,
-                            ..run
-                        });
-                    }
-                }
-            }
-            begin = end;
+    let BySack { runs, ends } = by_sack(core, batch);
+    let mut begin = 0;
+    for (number, end) in ends.into_iter().enumerate() {
+        let runs = &runs[begin..end];
+        begin = end;
+        if runs.is_empty() || !share.has(number) {
+            continue;
+        }
+        let mut sack = core.sacks[number].lock();
+        for (run, first) in runs {
+            let run = &batch.runs[*run];
+            let range = *first..*first + run.len as usize;
+            let run = Run {
+                key: run.key.0,
+                policy: run.policy.0,
+                timestamps_ns: &batch.timestamps_ns[range.clone()],
+                values: &batch.values[range],
+            };
+            append(core, &mut sack, &run, present_ns);
         }
     }
+}
+
+/// Puts what counts of a run in the head.
+fn append(core: &Core, sack: &mut Sack, run: &Run<'_>, present_ns: i64) {
+    match judge(core, sack, run, present_ns) {
+        Lateness::Counts => sack.append(run),
+        Lateness::Partly { counting, span_counts } => {
+            core.count_late(&span_counts);
+            for late in span_counts {
+                sack.count_late(late.key.0, late.start, late.width, late.measures);
+            }
+            sack.append(&Run { timestamps_ns: &counting.timestamps_ns, values: &counting.values, ..*run });
+        }
+    }
+}
+
+/// Runs of a batch in the order of their sacks.
+struct BySack {
+    /// Number of each run and where its measures begin.
+    runs: Vec<(usize, usize)>,
+    /// Where in `runs` those of each sack end.
+    ends: Vec<usize>,
+}
+
+fn by_sack(core: &Core, batch: &WriteBatch) -> BySack {
+    let numbers: Vec<usize> = batch.runs.iter().map(|run| core.sack_number(run.key.0)).collect();
+    let mut ends = vec![0; core.sacks.len()];
+    numbers.iter().for_each(|number| ends[*number] += 1);
+    let mut begin = 0;
+    for end in &mut ends {
+        // Where its runs begin for now; each run that is put in its place moves it on.
+        begin += std::mem::replace(end, begin);
+    }
+    let mut runs = vec![(0, 0); numbers.len()];
+    let mut first = 0;
+    for (at, (number, run)) in numbers.into_iter().zip(&batch.runs).enumerate() {
+        runs[ends[number]] = (at, first);
+        ends[number] += 1;
+        first += run.len as usize;
+    }
+    BySack { runs, ends }
 }
 
 /// Sets all heads aside.

@@ -12,7 +12,7 @@ use nephometer_model::SeriesKey;
 use parking_lot::{Condvar, Mutex};
 
 use crate::core::Core;
-use crate::wal::{EncodedRecord, WalWriter};
+use crate::wal::{EncodedRecord, Record, WalWriter};
 
 /// When to try again after a full queue or head, in seconds.
 const RETRY_BUSY_SECONDS: u32 = 1;
@@ -33,12 +33,27 @@ impl Change {
         Tombstone { key, start_ns, stop_ns, position }
     }
 
+    /// Measures inside.
+    pub(crate) fn measures(&self) -> u64 {
+        if let Self::Write(batch) = self { batch.values.len() as u64 } else { 0 }
+    }
+
     /// Memory of the measures inside, in bytes.
-    fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         match self {
             Self::Write(batch) => (batch.values.len() * 16 + batch.runs.len() * 16) as u64,
             Self::DeleteSpan { .. } => 32,
             Self::DeleteSeries(keys) => (keys.len() * 8) as u64,
+        }
+    }
+}
+
+impl From<Record> for Change {
+    fn from(record: Record) -> Self {
+        match record {
+            Record::Write(batch) => Self::Write(batch),
+            Record::DeleteSpan { key, start_ns, stop_ns } => Self::DeleteSpan { key, start_ns, stop_ns },
+            Record::DeleteSeries(keys) => Self::DeleteSeries(keys),
         }
     }
 }
@@ -117,7 +132,7 @@ impl CommitQueue {
             }
             Change::DeleteSeries(keys) => EncodedRecord::delete_series(keys),
         };
-        let bytes = change.bytes() + record.log_bytes();
+        let bytes = change.bytes() + record.memory_bytes();
         let (done, outcome) = oneshot::channel();
         let mut waiting = self.waiting.lock();
         if waiting.closed {

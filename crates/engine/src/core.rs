@@ -126,10 +126,14 @@ impl Core {
         self.policies.read().values().cloned().collect()
     }
 
+    /// The number of the sack that holds `key`.
+    pub(crate) fn sack_number(&self, key: u64) -> usize {
+        usize::try_from(key % self.sacks.len() as u64).unwrap_or(0)
+    }
+
     /// The sack that holds `key`.
     pub(crate) fn sack_of(&self, key: u64) -> &Mutex<Sack> {
-        let at = usize::try_from(key % self.sacks.len() as u64).unwrap_or(0);
-        &self.sacks[at]
+        &self.sacks[self.sack_number(key)]
     }
 
     /// Measures after this are far in the future: retention does not count from them.

@@ -4,17 +4,19 @@ use std::collections::HashSet;
 use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::thread::Builder;
 
+use crossbeam_channel::bounded;
 use nephometer_drivers::{CatalogState, PartRow};
 use nephometer_model::ArchivePolicy;
 
-use crate::apply::{apply, note_bytes};
+use crate::apply::{Share, apply, note_bytes};
 use crate::commit::Change;
 use crate::core::{Core, Foundations};
 use crate::io::Storage;
 use crate::parts::{Damage, PARTS, PartSet, QUARANTINE, Shelf, file_name};
 use crate::sack::Sack;
-use crate::wal::{Record, WalWriter, replay};
+use crate::wal::{WalWriter, replay};
 
 /// Folder of the log.
 pub(crate) const LOG: &str = "log";
@@ -139,20 +141,47 @@ fn sacks(count: u32, shelf: &Arc<Shelf>, state: &CatalogState) -> Vec<Sack> {
     sacks
 }
 
-/// Puts what the log holds after `from_position` in the heads; returns the position to go on with.
+/// Requests of the log, with their positions, handed from who reads to those who apply.
+type Read = Arc<Vec<(u64, Change)>>;
+
+/// Memory of requests that are handed on at once, in bytes.
+const READ_BYTES: u64 = 1 << 20;
+/// How many such groups may wait for a thread.
+const READ_AHEAD: usize = 3;
+
+/// Puts what the log holds after `from_position` in the heads; returns the position to go on with. One thread reads,
+/// others apply, each to its share of the sacks.
 fn replay_log(core: &Core, from_position: u64) -> Result<u64, OpenError> {
     let started_ns = core.clock.monotonic_ns();
+    let threads = core.sacks.len().min(core.settings.read_threads as usize);
     let mut measures = 0;
-    let replayed = replay(&*core.storage, LOG, from_position, |position, record| {
-        let change = match record {
-            Record::Write(batch) => {
-                measures += batch.values.len();
-                Change::Write(batch)
-            }
-            Record::DeleteSpan { key, start_ns, stop_ns } => Change::DeleteSpan { key, start_ns, stop_ns },
-            Record::DeleteSeries(keys) => Change::DeleteSeries(keys),
+    let replayed = std::thread::scope(|scope| {
+        let mut to_apply = Vec::with_capacity(threads);
+        for number in 0..threads {
+            let (sender, groups) = bounded::<Read>(READ_AHEAD);
+            let share = Share { number, of: threads };
+            let body = move || groups.iter().for_each(|group| apply_all(core, &group, share));
+            Builder::new().name(format!("neph-replay-{number}")).spawn_scoped(scope, body)?;
+            to_apply.push(sender);
+        }
+        let (mut group, mut bytes) = (Vec::new(), 0);
+        let hand_on = |group: &mut Vec<_>| {
+            let group: Read = Arc::new(std::mem::take(group));
+            // A thread that is gone has panicked, which the end of the scope tells.
+            to_apply.iter().for_each(|sender| drop(sender.send(Arc::clone(&group))));
         };
-        apply(core, position, &change);
+        let replayed = replay(&*core.storage, LOG, from_position, |position, record| {
+            let change = Change::from(record);
+            measures += change.measures();
+            bytes += change.bytes();
+            group.push((position, change));
+            if bytes >= READ_BYTES {
+                hand_on(&mut group);
+                bytes = 0;
+            }
+        })?;
+        hand_on(&mut group);
+        Ok::<_, OpenError>(replayed)
     })?;
     for damage in &replayed.damage {
         core.shelf.damage.report(&damage.file, damage.offset, damage.bytes, &damage.reason);
@@ -170,4 +199,10 @@ fn replay_log(core: &Core, from_position: u64) -> Result<u64, OpenError> {
         "log replayed"
     );
     Ok(replayed.next_position.max(from_position).max(1))
+}
+
+fn apply_all(core: &Core, group: &[(u64, Change)], share: Share) {
+    for (position, change) in group {
+        apply(core, *position, change, share);
+    }
 }

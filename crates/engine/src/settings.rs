@@ -30,7 +30,7 @@ pub struct Settings {
     pub flush_age_seconds: u64,
     /// Most memory for requests that wait for the log; beyond it writes are answered with 503.
     pub queue_bytes: u64,
-    /// A log segment is ended when it is so long.
+    /// A log segment is ended when it is so long, and has 48 bytes for each series in it.
     pub log_segment_bytes: u64,
     /// Writes are answered with 503 when the disk has less room than this.
     pub min_free_disk_bytes: u64,

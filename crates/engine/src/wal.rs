@@ -2,11 +2,17 @@
 //!
 //! Each record has a position, counted up by one from 1 over the whole log. After a crash the log ends with the last
 //! good record (a torn tail was never acknowledged); damage before a good record costs the records that it hit, is
-//! reported, and everything behind it is replayed. `FORMAT.md` describes each byte.
+//! reported, and everything behind it is replayed. A record is written as what is new against the records before it in
+//! its segment; those that build on a lost one are lost with it. `FORMAT.md` describes each byte.
 
+mod bits;
+mod context;
+mod number;
 mod payload;
 mod reader;
+mod scan;
 mod segment;
+mod shape;
 mod writer;
 
 use nephometer_drivers::WriteBatch;

@@ -7,6 +7,7 @@
 mod format_content;
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,19 +20,20 @@ use nephometer_series::codec::{RollupColumns, SeriesColumns};
 
 const LOG_SEGMENT: &str = "wal-00000000000000000041.log";
 
-fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1")
+/// Fixtures of a version of the file concerned.
+fn fixtures(version: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(version)
 }
 
 fn storage(root: &Path) -> Arc<dyn Storage> {
     Arc::new(FileStorage::new(root).unwrap())
 }
 
-/// `written` is what the fixture `name` holds.
-fn assert_fixture(name: &str, written: &[u8]) {
-    let path = fixtures().join(name);
+/// `written` is what the fixture `name` of `version` holds.
+fn assert_fixture(version: &str, name: &str, written: &[u8]) {
+    let path = fixtures(version).join(name);
     if !path.exists() && std::env::var_os("NEPHOMETER_WRITE_FIXTURES").is_some() {
-        fs::create_dir_all(fixtures()).unwrap();
+        fs::create_dir_all(fixtures(version)).unwrap();
         fs::write(&path, written).unwrap();
     }
     let kept = fs::read(&path).unwrap();
@@ -64,14 +66,14 @@ fn write_raw(level: u32) -> Vec<u8> {
 
 #[test]
 fn raw_parts_are_written_as_ever() {
-    assert_fixture("raw-flush.part", &write_raw(0));
-    assert_fixture("raw-merge.part", &write_raw(2));
+    assert_fixture("v1", "raw-flush.part", &write_raw(0));
+    assert_fixture("v1", "raw-merge.part", &write_raw(2));
 }
 
 #[test]
 fn raw_parts_of_version_1_are_read() {
     for (name, level) in [("raw-flush.part", 0), ("raw-merge.part", 2)] {
-        let part = PartReader::open(storage(&fixtures()).open_read(name).unwrap()).unwrap();
+        let part = PartReader::open(storage(&fixtures("v1")).open_read(name).unwrap()).unwrap();
         assert_eq!(part.header(), &header(PartKind::Raw, level));
         let all = raw_series();
         assert_eq!(part.summary().series, all.len() as u64);
@@ -106,12 +108,12 @@ fn write_rollup() -> Vec<u8> {
 
 #[test]
 fn rollup_parts_are_written_as_ever() {
-    assert_fixture("rollup.part", &write_rollup());
+    assert_fixture("v1", "rollup.part", &write_rollup());
 }
 
 #[test]
 fn rollup_parts_of_version_1_are_read() {
-    let part = PartReader::open(storage(&fixtures()).open_read("rollup.part").unwrap()).unwrap();
+    let part = PartReader::open(storage(&fixtures("v1")).open_read("rollup.part").unwrap()).unwrap();
     assert_eq!(part.header(), &header(PartKind::Rollup, 3));
     let mut all = rollup_series().into_iter();
     for block in part.blocks() {
@@ -142,7 +144,7 @@ fn the_log_is_written_as_ever() {
         log.append(&[encoded(&record)]).unwrap();
     }
     log.sync().unwrap();
-    assert_fixture(LOG_SEGMENT, &fs::read(dir.path().join("log").join(LOG_SEGMENT)).unwrap());
+    assert_fixture("v2", LOG_SEGMENT, &fs::read(dir.path().join("log").join(LOG_SEGMENT)).unwrap());
 }
 
 fn encoded(record: &Record) -> EncodedRecord {
@@ -156,13 +158,33 @@ fn encoded(record: &Record) -> EncodedRecord {
 }
 
 #[test]
-fn logs_of_version_1_are_read() {
+fn logs_of_version_2_are_read() {
     let mut found = Vec::new();
-    let storage = storage(fixtures().parent().unwrap());
+    let storage = storage(fixtures("v2").parent().unwrap());
     let replayed =
-        replay(storage.as_ref(), "v1", 41, |position, record| found.push((position, record))).unwrap();
+        replay(storage.as_ref(), "v2", 41, |position, record| found.push((position, record))).unwrap();
     assert_eq!((replayed.damage, replayed.torn_bytes), (Vec::new(), 0));
     let expected: Vec<_> = (41..).zip(records()).collect();
     // Debug texts, since NaN is not equal to itself; the bits of values are compared by the writer's test.
     assert_eq!(format!("{found:?}"), format!("{expected:?}"));
+}
+
+#[test]
+fn logs_of_other_versions_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = fs::read(fixtures("v2").join(LOG_SEGMENT)).unwrap();
+    let of_version = |version: u8| {
+        let mut copy = bytes[..40].to_vec();
+        copy[8] = version;
+        let sum = xxhash_rust::xxh3::xxh3_64(&copy);
+        copy.extend_from_slice(&sum.to_le_bytes());
+        [&copy, &copy, &bytes[96..]].concat()
+    };
+    assert_eq!(of_version(2), bytes);
+    for version in [1, 3] {
+        let storage = storage(dir.path());
+        storage.create("log/wal-00000000000000000041.log").unwrap().write_all(&of_version(version)).unwrap();
+        let error = replay(storage.as_ref(), "log", 41, |_, _| panic!("a record")).unwrap_err();
+        assert!(error.to_string().contains(&format!("has version {version}")), "{error}");
+    }
 }

@@ -1,90 +1,168 @@
-//! Records as bytes: small, but above all quick, since each is written once and seldom read.
+//! Records as bytes. Most of it is done where requests come in, by many threads; only what builds on earlier records
+//! of the segment is left to who appends.
 
-use nephometer_drivers::{SeriesRun, WriteBatch};
-use nephometer_model::{PolicyKey, SeriesKey};
+use nephometer_drivers::WriteBatch;
+use nephometer_model::SeriesKey;
 use nephometer_series::codec::{
-    ByteReader, CodecError, MAX_EXPONENT, decimals_to_ints, int_to_decimal, ints_to_decimals, put_varint,
-    put_zigzag,
+    ByteReader, CodecError, decimals_to_ints, int_to_decimal, ints_to_decimals, put_varint,
 };
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::Record;
+use super::bits::{BitReader, BitWriter};
+use super::context::{Context, RAW, SeriesState, of_ordered, ordered};
+use super::number::Number;
+use super::shape::{Run, get_shape, put_shape, runs};
 
 const WRITE: u8 = 1;
 const DELETE_SPAN: u8 = 2;
 const DELETE_SERIES: u8 = 3;
+/// A write whose first values build on nothing.
+const WRITE_ALONE: u8 = 4;
 
-/// Nanoseconds of the units in which a record counts time, by code.
-const UNITS_NS: [i64; 4] = [1, 1_000, 1_000_000, 1_000_000_000];
+/// From so many measures a run on, first values cost little without what the segment has said before, and a record that
+/// stands alone survives the damage of others.
+const ALONE_MEASURES: usize = 32;
 
-/// The key is the one after the key of the run before.
-const NEXT_KEY: u8 = 1;
-/// Same policy as the run before.
-const SAME_POLICY: u8 = 2;
-/// As many measures as the run before.
-const SAME_LEN: u8 = 4;
-/// The timestamps of the run before.
-const SAME_TIMES: u8 = 8;
-/// Where in a run's flags the form of its values begins: a decimal exponent, or [`RAW_VALUES`].
-const VALUES_SHIFT: u8 = 4;
-/// Values as their eight bytes.
-const RAW_VALUES: u8 = 15;
-
-/// A record whose payload is encoded already, so that the commit thread only has to append it.
+/// A record of which all is encoded that does not build on the records before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EncodedRecord {
     pub(super) kind: u8,
-    pub(super) payload: Vec<u8>,
+    /// The payload but for the first values of runs.
+    fixed: Vec<u8>,
+    heads: Vec<Head>,
+}
+
+/// The first value of a run, and the last one, as integers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Head {
+    key: u64,
+    first: i64,
+    last: i64,
+    exponent: u8,
+    /// Whether the first value is the only one, so that the exponent may be another one.
+    only: bool,
 }
 
 impl EncodedRecord {
-    /// The record of a request's measures. The lengths of the runs must add up to those of the columns.
+    /// The record of a request's measures. The lengths of the runs must add up to those of the columns; runs without
+    /// measures are left out.
     pub fn write(batch: &WriteBatch) -> Self {
-        let mut payload = Vec::with_capacity(16 + batch.runs.len() * 4 + batch.values.len() * 6);
-        let unit = common_unit(&batch.timestamps_ns);
-        payload.push(unit as u8);
-        put_varint(&mut payload, batch.runs.len() as u64);
-        put_varint(&mut payload, batch.values.len() as u64);
-        let mut writer = RunWriter { unit_ns: UNITS_NS[unit], before: Run::default(), ints: Vec::new() };
-        let mut from = 0;
-        for run in &batch.runs {
-            let to = from + run.len as usize;
-            writer.put(&mut payload, run, &batch.timestamps_ns[from..to], &batch.values[from..to]);
-            from = to;
-        }
-        Self { kind: WRITE, payload }
+        let runs = runs(batch);
+        let alone = batch.values.len() >= runs.len() * ALONE_MEASURES;
+        let mut fixed = Vec::with_capacity(64 + batch.values.len() * 2);
+        put_varint(&mut fixed, runs.len() as u64);
+        put_varint(&mut fixed, batch.values.len() as u64);
+        put_stream(&mut fixed, |bits| put_shape(bits, &runs));
+        let mut heads = Vec::with_capacity(runs.len());
+        put_stream(&mut fixed, |bits| {
+            let mut ints = Vec::new();
+            heads.extend(runs.iter().map(|run| put_run(bits, run, alone, &mut ints)));
+        });
+        Self { kind: if alone { WRITE_ALONE } else { WRITE }, fixed, heads }
     }
 
     /// The record of a deleted span; see [`Record::DeleteSpan`].
     pub fn delete_span(key: SeriesKey, start_ns: i64, stop_ns: i64) -> Self {
-        let mut payload = Vec::with_capacity(24);
-        payload.extend_from_slice(&key.0.to_le_bytes());
-        payload.extend_from_slice(&start_ns.to_le_bytes());
-        payload.extend_from_slice(&stop_ns.to_le_bytes());
-        Self { kind: DELETE_SPAN, payload }
+        let mut fixed = Vec::with_capacity(24);
+        fixed.extend_from_slice(&key.0.to_le_bytes());
+        fixed.extend_from_slice(&start_ns.to_le_bytes());
+        fixed.extend_from_slice(&stop_ns.to_le_bytes());
+        Self { kind: DELETE_SPAN, fixed, heads: Vec::new() }
     }
 
     /// The record of forgotten series.
     pub fn delete_series(keys: &[SeriesKey]) -> Self {
-        let payload = keys.iter().flat_map(|key| key.0.to_le_bytes()).collect();
-        Self { kind: DELETE_SERIES, payload }
+        let fixed = keys.iter().flat_map(|key| key.0.to_le_bytes()).collect();
+        Self { kind: DELETE_SERIES, fixed, heads: Vec::new() }
     }
 
-    /// Bytes that the record takes in the log.
-    pub fn log_bytes(&self) -> u64 {
-        (super::segment::FRAME_LEN + self.payload.len()) as u64
+    /// Memory that the record takes until it is in the log, in bytes.
+    pub fn memory_bytes(&self) -> u64 {
+        (self.fixed.capacity() + self.heads.capacity() * size_of::<Head>()) as u64
     }
 
-    /// What the record says; an error is a fault of the program, since records of the log are verified.
-    pub fn decode(&self) -> Result<Record, CodecError> {
-        decode(self.kind, &self.payload)
+    /// Appends the payload; `context` is what the segment has said before, and learns what the record says.
+    pub(super) fn put(&self, mut out: Vec<u8>, context: &mut Context) -> Vec<u8> {
+        if self.kind != WRITE {
+            out.extend_from_slice(&self.fixed);
+            for head in &self.heads {
+                context.with(head.key, |state| *state = SeriesState::after(head.last, head.exponent));
+            }
+            return out;
+        }
+        let check_at = out.len();
+        out.extend_from_slice(&[0; 4]);
+        out.extend_from_slice(&self.fixed);
+        let mut bits = BitWriter::behind(out);
+        let mut check = Check::with_capacity(self.heads.len());
+        for head in &self.heads {
+            context.with(head.key, |state| {
+                state.put(&mut bits, head.first, head.exponent, head.only);
+                check.add(state);
+                if !head.only {
+                    state.number.last = head.last;
+                }
+            });
+        }
+        let mut out = bits.finish();
+        out[check_at..check_at + 4].copy_from_slice(&check.sum());
+        out
     }
 }
 
-/// Undoes [`EncodedRecord`].
-pub(super) fn decode(kind: u8, payload: &[u8]) -> Result<Record, CodecError> {
+/// What first values were as they were written: the states that they build on may be others when they are read, if
+/// damage has cost a record in between.
+struct Check(Vec<u8>);
+
+impl Check {
+    fn with_capacity(runs: usize) -> Self {
+        Self(Vec::with_capacity(runs * 9))
+    }
+
+    #[inline]
+    fn add(&mut self, state: &SeriesState) {
+        let [a, b, c, d, e, f, g, h] = state.number.last.to_le_bytes();
+        self.0.extend_from_slice(&[a, b, c, d, e, f, g, h, state.exponent]);
+    }
+
+    fn sum(&self) -> [u8; 4] {
+        ((xxh3_64(&self.0) >> 32) as u32).to_le_bytes()
+    }
+}
+
+/// Appends the bits that `put` writes, with their length in bytes in front.
+fn put_stream(out: &mut Vec<u8>, put: impl FnOnce(&mut BitWriter)) {
+    let mut bits = BitWriter::default();
+    put(&mut bits);
+    let bytes = bits.finish();
+    put_varint(out, bytes.len() as u64);
+    out.extend_from_slice(&bytes);
+}
+
+/// Appends the values of a run behind its first one, and of a record that stands alone the first one too.
+fn put_run(bits: &mut BitWriter, run: &Run<'_>, alone: bool, ints: &mut Vec<i64>) -> Head {
+    ints.clear();
+    let exponent = decimals_to_ints(run.values, ints).unwrap_or_else(|| {
+        ints.extend(run.values.iter().map(|value| ordered(*value)));
+        RAW
+    });
+    let (first, rest) = ints.split_first().map_or((0, [].as_slice()), |(first, rest)| (*first, rest));
+    if alone {
+        let mut state = SeriesState::FRESH;
+        state.put(bits, first, exponent, false);
+    }
+    let mut number = Number::after(first);
+    rest.iter().for_each(|int| number.put(bits, *int));
+    Head { key: run.run.key.0, first, last: number.last, exponent, only: rest.is_empty() }
+}
+
+/// Undoes [`EncodedRecord`]; `context` is what the segment has said before, and learns what the record says.
+pub(super) fn decode(kind: u8, payload: &[u8], context: &mut Context) -> Result<Record, CodecError> {
     let mut reader = ByteReader::new(payload);
     let record = match kind {
-        WRITE => Record::Write(decode_write(&mut reader)?),
+        WRITE => Record::Write(decode_write(&mut reader, context)?),
+        WRITE_ALONE => Record::Write(decode_write_alone(&mut reader, context)?),
         DELETE_SPAN => Record::DeleteSpan {
             key: SeriesKey(u64::from_le_bytes(reader.array()?)),
             start_ns: i64::from_le_bytes(reader.array()?),
@@ -102,190 +180,85 @@ pub(super) fn decode(kind: u8, payload: &[u8]) -> Result<Record, CodecError> {
     if reader.is_empty() { Ok(record) } else { Err(CodecError::Invalid("bytes behind a record")) }
 }
 
-/// Code of the largest unit that all `timestamps` are whole multiples of.
-fn common_unit(timestamps: &[i64]) -> usize {
-    let mut unit = UNITS_NS.len() - 1;
-    for timestamp in timestamps {
-        while timestamp % UNITS_NS[unit] != 0 {
-            unit -= 1;
-        }
-    }
-    unit
-}
-
-/// The run that was written or read last; its timestamps are a range of the columns.
-#[derive(Debug, Clone, Copy, Default)]
-struct Run<'a> {
-    key: u64,
-    policy: u32,
-    timestamps: &'a [i64],
-}
-
-struct RunWriter<'a> {
-    unit_ns: i64,
-    before: Run<'a>,
-    ints: Vec<i64>,
-}
-
-impl<'a> RunWriter<'a> {
-    fn put(&mut self, out: &mut Vec<u8>, run: &SeriesRun, timestamps: &'a [i64], values: &[f64]) {
-        self.ints.clear();
-        let before = self.before;
-        let exponent = decimals_to_ints(values, &mut self.ints).filter(|_| self.ints_pay());
-        let mut flags = exponent.unwrap_or(RAW_VALUES) << VALUES_SHIFT;
-        let same_len = timestamps.len() == before.timestamps.len();
-        let same_times = same_len && timestamps == before.timestamps;
-        for (flag, holds) in [
-            (NEXT_KEY, run.key.0 == before.key.wrapping_add(1)),
-            (SAME_POLICY, run.policy.0 == before.policy),
-            (SAME_LEN, same_len),
-            (SAME_TIMES, same_times),
-        ] {
-            flags |= if holds { flag } else { 0 };
-        }
-        out.push(flags);
-        if flags & NEXT_KEY == 0 {
-            put_zigzag(out, run.key.0.wrapping_sub(before.key).cast_signed());
-        }
-        if flags & SAME_POLICY == 0 {
-            put_varint(out, run.policy.0.into());
-        }
-        if !same_len {
-            put_varint(out, timestamps.len() as u64);
-        }
-        if !same_times {
-            self.put_times(out, timestamps);
-        }
-        match exponent {
-            Some(_) => put_differences(out, &self.ints),
-            None => values.iter().for_each(|value| out.extend_from_slice(&value.to_bits().to_le_bytes())),
-        }
-        self.before = Run { key: run.key.0, policy: run.policy.0, timestamps };
-    }
-
-    /// Whether the differences of a run of integers are shorter than eight bytes; they are but for huge single ones.
-    fn ints_pay(&self) -> bool {
-        match self.ints.as_slice() {
-            [only] => only.unsigned_abs() < 1 << 55,
-            _ => true,
-        }
-    }
-
-    /// The first against the first of the run before, then the first step, then what each step differs by from the
-    /// one before: a zero byte each where measures are regular.
-    fn put_times(&self, out: &mut Vec<u8>, timestamps: &[i64]) {
-        let (mut last, mut step) =
-            (self.before.timestamps.first().map_or(0, |first| first / self.unit_ns), 0_i64);
-        for (at, timestamp) in timestamps.iter().enumerate() {
-            let scaled = timestamp / self.unit_ns;
-            let next = scaled.wrapping_sub(last);
-            put_zigzag(out, next.wrapping_sub(step));
-            last = scaled;
-            step = if at == 0 { 0 } else { next };
-        }
-    }
-}
-
-fn put_differences(out: &mut Vec<u8>, ints: &[i64]) {
-    let mut last = 0;
-    for int in ints {
-        put_zigzag(out, int - last);
-        last = *int;
-    }
-}
-
-fn decode_write(reader: &mut ByteReader<'_>) -> Result<WriteBatch, CodecError> {
-    let unit_ns =
-        UNITS_NS.get(usize::from(reader.byte()?)).ok_or(CodecError::Invalid("unknown unit of time"))?;
-    // Each run and each value takes a byte at least.
-    let limit = reader.rest().len();
+/// Reads the counts and the shape; the values are still to come, each in a bit at least.
+fn decode_shape(reader: &mut ByteReader<'_>) -> Result<WriteBatch, CodecError> {
+    let limit = reader.rest().len().saturating_mul(8);
     let runs = reader.count(limit)?;
-    let len = reader.count(limit)?;
-    let mut batch = WriteBatch {
-        runs: Vec::with_capacity(runs),
-        timestamps_ns: Vec::with_capacity(len),
-        values: Vec::with_capacity(len),
+    let measures = reader.count(limit)?;
+    let mut bits = BitReader::new(get_stream(reader)?);
+    let shape = match runs {
+        0 if measures == 0 => WriteBatch::default(),
+        1.. if runs <= measures => get_shape(&mut bits, runs, measures)?,
+        _ => return Err(CodecError::Invalid("runs without measures")),
     };
-    let mut before = SeriesRun { key: SeriesKey(0), policy: PolicyKey(0), len: 0 };
+    bits.end()?;
+    Ok(shape)
+}
+
+fn get_stream<'a>(reader: &mut ByteReader<'a>) -> Result<&'a [u8], CodecError> {
+    let bytes = reader.count(reader.rest().len())?;
+    reader.slice(bytes)
+}
+
+fn decode_write(reader: &mut ByteReader<'_>, context: &mut Context) -> Result<WriteBatch, CodecError> {
+    let sum: [u8; 4] = reader.array()?;
+    let mut batch = decode_shape(reader)?;
+    let mut rests = BitReader::new(get_stream(reader)?);
+    let mut firsts = BitReader::new(reader.slice(reader.rest().len())?);
+    let mut check = Check::with_capacity(batch.runs.len());
     let mut ints = Vec::new();
-    for _ in 0..runs {
-        let flags = reader.byte()?;
-        let run = decode_run(reader, flags, &before)?;
-        let run_len = run.len as usize;
-        if run_len > len - batch.values.len() {
-            return Err(CodecError::Invalid("runs beyond the columns"));
-        }
-        let earlier = batch.timestamps_ns.len() - before.len as usize;
-        if flags & SAME_TIMES == 0 {
-            let last = batch.timestamps_ns.get(earlier).filter(|_| before.len > 0);
-            let last = last.map_or(0, |first| first / unit_ns);
-            decode_times(reader, run_len, last, *unit_ns, &mut batch.timestamps_ns)?;
-        } else if run.len == before.len {
-            batch.timestamps_ns.extend_from_within(earlier..);
-        } else {
-            return Err(CodecError::Invalid("timestamps of a run of another length"));
-        }
-        decode_values(reader, flags >> VALUES_SHIFT, run_len, &mut ints, &mut batch.values)?;
-        batch.runs.push(run);
-        before = run;
+    for run in &batch.runs {
+        context.with(run.key.0, |state| {
+            let first = state.get(&mut firsts)?;
+            check.add(state);
+            let rest = run.len - 1;
+            state.number.last =
+                get_values(&mut rests, first, rest, state.exponent, &mut ints, &mut batch.values)?;
+            Ok::<_, CodecError>(())
+        })?;
     }
-    if batch.values.len() == len { Ok(batch) } else { Err(CodecError::Invalid("runs short of the columns")) }
-}
-
-fn decode_run(reader: &mut ByteReader<'_>, flags: u8, before: &SeriesRun) -> Result<SeriesRun, CodecError> {
-    let step = if flags & NEXT_KEY == 0 { reader.zigzag()? } else { 1 };
-    let small = |value: u64| u32::try_from(value).map_err(|_| CodecError::Invalid("number too large"));
-    let policy = if flags & SAME_POLICY == 0 { small(reader.varint()?)? } else { before.policy.0 };
-    let len = if flags & SAME_LEN == 0 { small(reader.varint()?)? } else { before.len };
-    Ok(SeriesRun {
-        key: SeriesKey(before.key.0.wrapping_add(step.cast_unsigned())),
-        policy: PolicyKey(policy),
-        len,
-    })
-}
-
-fn decode_times(
-    reader: &mut ByteReader<'_>,
-    len: usize,
-    mut last: i64,
-    unit_ns: i64,
-    out: &mut Vec<i64>,
-) -> Result<(), CodecError> {
-    let mut step = 0_i64;
-    for at in 0..len {
-        let next = step.wrapping_add(reader.zigzag()?);
-        last = last.wrapping_add(next);
-        step = if at == 0 { 0 } else { next };
-        out.push(last.wrapping_mul(unit_ns));
+    rests.end()?;
+    firsts.end()?;
+    if check.sum() != sum {
+        return Err(CodecError::Invalid("values build on other ones"));
     }
-    Ok(())
+    Ok(batch)
 }
 
-fn decode_values(
-    reader: &mut ByteReader<'_>,
-    form: u8,
-    len: usize,
+fn decode_write_alone(reader: &mut ByteReader<'_>, context: &mut Context) -> Result<WriteBatch, CodecError> {
+    let mut batch = decode_shape(reader)?;
+    let mut bits = BitReader::new(get_stream(reader)?);
+    let mut ints = Vec::new();
+    for run in &batch.runs {
+        let mut alone = SeriesState::FRESH;
+        let first = alone.get(&mut bits)?;
+        let (rest, exponent) = (run.len - 1, alone.exponent);
+        let last = get_values(&mut bits, first, rest, exponent, &mut ints, &mut batch.values)?;
+        context.with(run.key.0, |state| *state = SeriesState::after(last, exponent));
+    }
+    bits.end()?;
+    Ok(batch)
+}
+
+/// Appends the values of a run, its first integer being known and `rest` ones still to come; returns the last integer.
+fn get_values(
+    bits: &mut BitReader<'_>,
+    first: i64,
+    rest: u32,
+    exponent: u8,
     ints: &mut Vec<i64>,
-    out: &mut Vec<f64>,
-) -> Result<(), CodecError> {
-    if form == RAW_VALUES {
-        let (bytes, _) = reader.slice(len.saturating_mul(8))?.as_chunks::<8>();
-        out.extend(bytes.iter().map(|bytes| f64::from_bits(u64::from_le_bytes(*bytes))));
-        return Ok(());
-    }
-    if form > MAX_EXPONENT {
-        return Err(CodecError::Invalid("unknown form of values"));
-    }
-    if len == 1 {
-        out.push(int_to_decimal(reader.zigzag()?, form));
-        return Ok(());
-    }
+    values: &mut Vec<f64>,
+) -> Result<i64, CodecError> {
+    let mut number = Number::after(first);
     ints.clear();
-    let mut last = 0_i64;
-    for _ in 0..len {
-        last = last.wrapping_add(reader.zigzag()?);
-        ints.push(last);
+    ints.push(first);
+    for _ in 0..rest {
+        ints.push(number.get(bits)?);
     }
-    ints_to_decimals(ints, form, out);
-    Ok(())
+    match exponent {
+        RAW => values.extend(ints.iter().map(|int| of_ordered(*int))),
+        _ if rest == 0 => values.push(int_to_decimal(first, exponent)),
+        _ => ints_to_decimals(ints, exponent, values),
+    }
+    Ok(number.last)
 }

@@ -3,7 +3,9 @@
 use std::io;
 use std::ops::Range;
 
-use super::segment::{Frame, HEADER_LEN, HeaderFound, SegmentHeader, frame_at, next_frame};
+use super::context::Context;
+use super::scan::{Found, SegmentFile};
+use super::segment::{HEADER_LEN, HeaderFound, SegmentHeader};
 use super::{Record, first_position_of, payload, segment_path};
 use crate::io::Storage;
 
@@ -47,14 +49,12 @@ pub fn replay(
     // A segment whose successor begins at or before the wanted position has nothing wanted.
     let covered = segments.windows(2).take_while(|pair| pair[1] <= from_position).count();
     let replayed = Replayed { next_position: from_position.max(1), ..Replayed::default() };
-    let mut replay = Replay { from_position, take, replayed, tail: None };
+    let context = Context::default();
+    let mut replay = Replay { from_position, take, replayed, tail: None, context, built_on_lost: None };
     for first_position in &segments[covered..] {
         let path = segment_path(folder, *first_position);
-        let file = storage.open_read(&path)?;
-        let len = usize::try_from(file.len()?).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let mut bytes = vec![0; len];
-        file.read_exact_at(0, &mut bytes)?;
-        replay.segment(path, *first_position, &bytes)?;
+        let file = SegmentFile::open(storage.open_read(&path)?)?;
+        replay.segment(path, *first_position, file)?;
     }
     replay.end_tail();
     Ok(replay.replayed)
@@ -66,11 +66,24 @@ struct Replay<F> {
     replayed: Replayed,
     /// Bytes behind the last good record of the segment before, of which the next one tells what they are.
     tail: Option<LogDamage>,
+    /// What the segment has said so far.
+    context: Context,
+    /// Good records of the segment that cannot be understood, since they build on lost ones: one damage for all.
+    built_on_lost: Option<BuiltOnLost>,
+}
+
+#[derive(Default)]
+struct BuiltOnLost {
+    /// Where the first of them begins.
+    offset: Option<usize>,
+    bytes: usize,
+    records: u64,
 }
 
 impl<F: FnMut(u64, Record)> Replay<F> {
-    fn segment(&mut self, path: String, first_position: u64, bytes: &[u8]) -> io::Result<()> {
-        let header = match SegmentHeader::parse(bytes) {
+    fn segment(&mut self, path: String, first_position: u64, mut file: SegmentFile) -> io::Result<()> {
+        let len = file.len();
+        let header = match SegmentHeader::parse(file.bytes(0..HEADER_LEN.min(len))?.unwrap_or_default()) {
             HeaderFound::Good(header) => header,
             HeaderFound::Half(header, range) => {
                 self.damage(&path, range, "a copy of the segment's header is damaged");
@@ -82,66 +95,90 @@ impl<F: FnMut(u64, Record)> Replay<F> {
             }
             HeaderFound::None => {
                 self.end_tail_before(first_position, &path);
-                if bytes.len() > HEADER_LEN {
-                    self.damage(&path, 0..bytes.len(), "the segment's header is damaged");
+                if len > HEADER_LEN {
+                    self.damage(&path, 0..len, "the segment's header is damaged");
                 } else {
-                    self.leave_tail(path, 0..bytes.len(), "the segment's header is not whole");
+                    self.leave_tail(path, 0..len, "the segment's header is not whole");
                 }
                 return Ok(());
             }
         };
         if header.first_position != first_position {
             self.end_tail_before(first_position, &path);
-            self.damage(&path, 0..bytes.len(), "the segment has another one's name");
+            self.damage(&path, 0..len, "the segment has another one's name");
             return Ok(());
         }
         self.end_tail_before(header.log_end, &path);
         self.replayed.next_position = self.replayed.next_position.max(first_position);
-        self.records(path, &header, bytes);
+        self.context.begin_segment();
+        self.records(&path, &header, &mut file)?;
+        self.end_built_on_lost(&path);
         Ok(())
     }
 
-    fn records(&mut self, path: String, header: &SegmentHeader, bytes: &[u8]) {
-        let mut offset = HEADER_LEN.min(bytes.len());
+    fn records(&mut self, path: &str, header: &SegmentHeader, file: &mut SegmentFile) -> io::Result<()> {
+        let mut offset = HEADER_LEN.min(file.len());
         let mut expected = header.first_position;
-        while offset < bytes.len() {
+        while offset < file.len() {
             // A record that repeats an earlier position is no part of the log.
-            let fits = |frame: &Frame| frame.position >= expected;
-            if let Some(frame) = frame_at(bytes, offset, header.salt).filter(fits) {
-                if frame.position > expected {
-                    self.damage(&path, offset..offset, &missing(expected, frame.position));
+            let fits = |found: &Found| found.frame.position >= expected;
+            if let Some(found) = file.record_at(offset, header.salt)?.filter(fits) {
+                if found.frame.position > expected {
+                    self.lose(path, offset..offset, &missing(expected, found.frame.position));
                 }
-                expected = frame.position + 1;
-                self.give(&path, offset, &frame, bytes);
-                offset = frame.payload.end;
+                expected = found.frame.position + 1;
+                offset = found.range.end;
+                self.give(path, &found, file.payload(&found)?);
                 continue;
             }
-            let bad = offset;
-            let mut found = next_frame(bytes, offset, header.salt);
-            while let Some((at, _)) = found.as_ref().filter(|(_, frame)| !fits(frame)) {
-                found = next_frame(bytes, *at, header.salt);
+            let mut found = file.next_record(offset, header.salt)?;
+            while let Some(other) = found.as_ref().filter(|found| !fits(found)) {
+                found = file.next_record(other.range.start, header.salt)?;
             }
-            let Some((at, frame)) = found else {
-                self.leave_tail(path, bad..bytes.len(), "no record can be read up to the segment's end");
-                return;
+            let Some(Found { frame, range }) = found else {
+                let reason = "no record can be read up to the segment's end";
+                self.leave_tail(path.to_owned(), offset..file.len(), reason);
+                return Ok(());
             };
-            self.damage(&path, bad..at, "no record can be read");
+            self.lose(path, offset..range.start, "no record can be read");
             expected = frame.position;
-            offset = at;
+            offset = range.start;
+        }
+        Ok(())
+    }
+
+    /// Hands on a record. Those that parts cover are read too: later ones build on them.
+    fn give(&mut self, path: &str, found: &Found, payload: &[u8]) {
+        let position = found.frame.position;
+        self.replayed.next_position = self.replayed.next_position.max(position + 1);
+        match payload::decode(found.frame.kind, payload, &mut self.context) {
+            Ok(record) if position >= self.from_position => {
+                self.replayed.records += 1;
+                (self.take)(position, record);
+            }
+            Ok(_) => {}
+            Err(error) => match &mut self.built_on_lost {
+                Some(lost) => lost.add(&found.range, position >= self.from_position),
+                None => self.lose(path, found.range.clone(), &error.to_string()),
+            },
         }
     }
 
-    fn give(&mut self, path: &str, offset: usize, frame: &Frame, bytes: &[u8]) {
-        self.replayed.next_position = self.replayed.next_position.max(frame.position + 1);
-        if frame.position < self.from_position {
-            return;
-        }
-        match payload::decode(frame.kind, &bytes[frame.payload.clone()]) {
-            Ok(record) => {
-                self.replayed.records += 1;
-                (self.take)(frame.position, record);
-            }
-            Err(error) => self.damage(path, offset..frame.payload.end, &error.to_string()),
+    /// Notes damage that costs records: those behind it may build on them.
+    fn lose(&mut self, path: &str, range: Range<usize>, reason: &str) {
+        self.built_on_lost.get_or_insert_default();
+        self.damage(path, range, reason);
+    }
+
+    fn end_built_on_lost(&mut self, path: &str) {
+        let Some(lost) = self.built_on_lost.take() else { return };
+        if let Some(offset) = lost.offset.filter(|_| lost.records > 0) {
+            self.replayed.damage.push(LogDamage {
+                file: path.to_owned(),
+                offset: offset as u64,
+                bytes: lost.bytes as u64,
+                reason: format!("{} records from here on build on what is lost before", lost.records),
+            });
         }
     }
 
@@ -181,6 +218,17 @@ impl<F: FnMut(u64, Record)> Replay<F> {
     /// What is left behind the last good record was never acknowledged.
     fn end_tail(&mut self) {
         self.replayed.torn_bytes += self.tail.take().map_or(0, |tail| tail.bytes);
+    }
+}
+
+impl BuiltOnLost {
+    /// Notes one more; it `counts` where no part has what it says.
+    fn add(&mut self, range: &Range<usize>, counts: bool) {
+        self.offset.get_or_insert(range.start);
+        if counts {
+            self.bytes += range.len();
+            self.records += 1;
+        }
     }
 }
 

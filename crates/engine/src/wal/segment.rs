@@ -6,11 +6,12 @@ use nephometer_series::codec::{ByteReader, CodecError};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::EncodedRecord;
+use super::context::Context;
 
 const SEGMENT_MAGIC: &[u8; 8] = b"NEPHLOG\0";
 const FRAME_MAGIC: [u8; 4] = *b"\xf0REC";
 /// The version written, and the only one read.
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 /// Length of one copy of the header in bytes.
 const COPY_LEN: usize = 48;
 /// Length of the header in bytes: it is written twice, since without it no record could be verified.
@@ -82,56 +83,64 @@ fn parse_copy(bytes: &[u8]) -> Result<Result<SegmentHeader, u16>, CodecError> {
     Ok(if version == VERSION { Ok(header) } else { Err(version) })
 }
 
-/// Appends `record` at `position` with its frame.
-pub(super) fn put_frame(out: &mut Vec<u8>, record: &EncodedRecord, position: u64, salt: u64) {
+/// Appends `record` at `position` with its frame; see [`EncodedRecord::put`]. Nothing where it is too long for one.
+pub(super) fn put_frame(
+    out: Vec<u8>,
+    record: &EncodedRecord,
+    position: u64,
+    salt: u64,
+    context: &mut Context,
+) -> Option<Vec<u8>> {
     let start = out.len();
+    let mut out = out;
     out.extend_from_slice(&FRAME_MAGIC);
-    out.extend_from_slice(&(record.payload.len() as u32).to_le_bytes());
-    out.extend_from_slice(&position.to_le_bytes());
-    out.extend_from_slice(&[record.kind, 0, 0, 0]);
-    let check = frame_check(&out[start..], salt);
-    out.extend_from_slice(&check.to_le_bytes());
-    out.extend_from_slice(&xxh3_64_with_seed(&record.payload, salt ^ position).to_le_bytes());
-    out.extend_from_slice(&record.payload);
+    out.extend_from_slice(&[0; FRAME_LEN - FRAME_MAGIC.len()]);
+    let mut out = record.put(out, context);
+    let (frame, payload) = out[start..].split_at_mut(FRAME_LEN);
+    frame[4..8].copy_from_slice(&u32::try_from(payload.len()).ok()?.to_le_bytes());
+    frame[8..16].copy_from_slice(&position.to_le_bytes());
+    frame[16] = record.kind;
+    let check = frame_check(&frame[..20], salt);
+    frame[20..24].copy_from_slice(&check.to_le_bytes());
+    frame[24..].copy_from_slice(&xxh3_64_with_seed(payload, salt ^ position).to_le_bytes());
+    Some(out)
 }
 
 fn frame_check(fields: &[u8], salt: u64) -> u32 {
     (xxh3_64_with_seed(fields, salt) >> 32) as u32
 }
 
-/// A verified record inside a segment.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the fields in front of a payload say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Frame {
     pub(super) position: u64,
     pub(super) kind: u8,
-    pub(super) payload: Range<usize>,
+    /// Length of the payload in bytes.
+    pub(super) payload_len: usize,
+    checksum: u64,
 }
 
-/// The record at `offset`, if there is a good one.
-pub(super) fn frame_at(bytes: &[u8], offset: usize, salt: u64) -> Option<Frame> {
-    let head = bytes.get(offset..offset.checked_add(FRAME_LEN)?)?;
-    if head[..4] != FRAME_MAGIC || head[20..24] != frame_check(&head[..20], salt).to_le_bytes() {
-        return None;
-    }
-    let mut reader = ByteReader::new(&head[4..]);
-    let len = u32::from_le_bytes(reader.array().ok()?) as usize;
-    let position = u64::from_le_bytes(reader.array().ok()?);
-    let kind = reader.byte().ok()?;
-    let start = offset + FRAME_LEN;
-    let payload = start..start.checked_add(len)?;
-    let checksum = xxh3_64_with_seed(bytes.get(payload.clone())?, salt ^ position);
-    (head[24..] == checksum.to_le_bytes()).then_some(Frame { position, kind, payload })
-}
-
-/// Where the next good record behind `offset` begins, with that record, if there is one.
-pub(super) fn next_frame(bytes: &[u8], offset: usize, salt: u64) -> Option<(usize, Frame)> {
-    let mut from = offset + 1;
-    loop {
-        let found = bytes.get(from..)?.windows(4).position(|window| window == FRAME_MAGIC)?;
-        let at = from + found;
-        if let Some(frame) = frame_at(bytes, at, salt) {
-            return Some((at, frame));
+impl Frame {
+    /// Reads the fields from the first bytes of a frame; nothing where they are damaged.
+    pub(super) fn parse(head: &[u8; FRAME_LEN], salt: u64) -> Option<Self> {
+        if head[..4] != FRAME_MAGIC || head[20..24] != frame_check(&head[..20], salt).to_le_bytes() {
+            return None;
         }
-        from = at + 1;
+        let mut reader = ByteReader::new(&head[4..]);
+        let payload_len = u32::from_le_bytes(reader.array().ok()?) as usize;
+        let position = u64::from_le_bytes(reader.array().ok()?);
+        let [kind, _, _, _, _, _, _, _] = reader.array().ok()?;
+        let checksum = u64::from_le_bytes(reader.array().ok()?);
+        Some(Self { position, kind, payload_len, checksum })
     }
+
+    /// Whether `payload` is as it was written.
+    pub(super) fn vouches_for(&self, payload: &[u8], salt: u64) -> bool {
+        xxh3_64_with_seed(payload, salt ^ self.position) == self.checksum
+    }
+}
+
+/// Where in `bytes` a frame may begin.
+pub(super) fn find_magic(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(FRAME_MAGIC.len()).position(|window| window == FRAME_MAGIC)
 }

@@ -4,12 +4,17 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::context::Context;
 use super::segment::{SegmentHeader, put_frame};
 use super::{EncodedRecord, first_position_of, segment_path};
 use crate::io::{FileWriter, Storage};
 
 /// Capacity of the buffer for appends that is kept between them, in bytes.
 const KEPT_BUFFER: usize = 4 << 20;
+
+/// A segment goes on for so many bytes for each series that it holds measures of: the first ones of a series take about
+/// six bytes more in it than those that follow.
+const SERIES_BYTES: u64 = 48;
 
 /// The writing end of the log; one at a time.
 pub struct WalWriter {
@@ -23,6 +28,10 @@ pub struct WalWriter {
     first_position: u64,
     len: u64,
     next_position: u64,
+    /// What the segment has said.
+    context: Context,
+    /// Whether the context knows of records that are not in the segment.
+    ahead: bool,
     unsynced: bool,
     /// Why nothing may be written any more.
     broken: Option<String>,
@@ -71,6 +80,8 @@ impl WalWriter {
             first_position,
             len,
             next_position: first_position,
+            context: Context::default(),
+            ahead: false,
             unsynced: false,
             broken: None,
             buffer: Vec::new(),
@@ -82,18 +93,12 @@ impl WalWriter {
     /// every later call fails.
     pub fn append(&mut self, records: &[EncodedRecord]) -> io::Result<Range<u64>> {
         self.check()?;
-        if self.len >= self.segment_bytes && self.next_position > self.first_position {
+        if self.ahead || self.is_long() {
             self.rotate()?;
         }
-        if records.iter().any(|record| u32::try_from(record.payload.len()).is_err()) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a record of more than 4 GiB"));
-        }
-        self.buffer.clear();
-        self.buffer.shrink_to(KEPT_BUFFER);
         let positions = self.next_position..self.next_position + records.len() as u64;
-        for (record, position) in records.iter().zip(positions.clone()) {
-            put_frame(&mut self.buffer, record, position, self.salt);
-        }
+        self.ahead = true;
+        self.encode(records)?;
         self.unsynced = true;
         if let Err(error) = self.file.write_all(&self.buffer) {
             if let Err(cut) = self.file.truncate(self.len) {
@@ -101,9 +106,27 @@ impl WalWriter {
             }
             return Err(error);
         }
+        self.ahead = false;
         self.len += self.buffer.len() as u64;
         self.next_position = positions.end;
         Ok(positions)
+    }
+
+    fn is_long(&self) -> bool {
+        self.len >= self.segment_bytes.max(self.context.series() * SERIES_BYTES)
+    }
+
+    /// Fills the buffer with the frames of `records`.
+    fn encode(&mut self, records: &[EncodedRecord]) -> io::Result<()> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        buffer.clear();
+        buffer.shrink_to(KEPT_BUFFER);
+        for (record, position) in records.iter().zip(self.next_position..) {
+            buffer = put_frame(buffer, record, position, self.salt, &mut self.context)
+                .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a record of more than 4 GiB"))?;
+        }
+        self.buffer = buffer;
+        Ok(())
     }
 
     /// Makes all that was appended durable. After an error nobody knows what is durable: every later call fails.
@@ -154,8 +177,18 @@ impl WalWriter {
         Ok(freed)
     }
 
-    /// Ends the segment and begins the next one. After an error the old one is still being written.
+    /// Ends the segment and begins the next one; one without records goes on. After an error the old one is still being
+    /// written.
     fn rotate(&mut self) -> io::Result<()> {
+        if self.next_position > self.first_position {
+            self.begin_next()?;
+        }
+        self.context.begin_segment();
+        self.ahead = false;
+        Ok(())
+    }
+
+    fn begin_next(&mut self) -> io::Result<()> {
         if self.unsynced {
             self.sync()?;
         }

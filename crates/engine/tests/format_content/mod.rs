@@ -140,15 +140,30 @@ pub(crate) fn records() -> Vec<Record> {
         many.timestamps_ns.extend(timestamps_ns);
     }
     let unsorted = WriteBatch {
-        runs: vec![run(u64::MAX, u32::MAX, 3), run(0, 1, 0), run(1, 1, 1)],
+        runs: vec![run(u64::MAX, u32::MAX, 3), run(1, 1, 1)],
         timestamps_ns: vec![3 * SECOND_NS, SECOND_NS, SECOND_NS, i64::MAX],
         values: vec![0.1, 0.25, -7.0, 9e15],
     };
-    vec![
+    // Rounds that build on one another, a record of long runs among them that builds on nothing.
+    let round = |minute: usize, len: usize| {
+        let mut batch = WriteBatch::default();
+        for kind in 0..9 {
+            batch.runs.push(run(1000 + kind * 300, 3, len as u32));
+            batch.values.extend(&values(kind, 100)[minute..minute + len]);
+            batch
+                .timestamps_ns
+                .extend((minute..minute + len).map(|at| START_NS + at as i64 * 60 * SECOND_NS));
+        }
+        Record::Write(batch)
+    };
+    let rounds = [(0, 1), (1, 1), (2, 1), (3, 40), (43, 1), (44, 5), (49, 1)];
+    let mut all = vec![
         Record::Write(many),
         Record::DeleteSpan { key: SeriesKey(7), start_ns: START_NS, stop_ns: i64::MAX },
         Record::Write(unsorted),
         Record::DeleteSeries(vec![SeriesKey(1), SeriesKey(u64::MAX)]),
         Record::Write(WriteBatch::default()),
-    ]
+    ];
+    all.extend(rounds.map(|(minute, len)| round(minute, len)));
+    all
 }
