@@ -257,7 +257,6 @@ impl MetricCache {
 }
 
 /// Which table a place belongs to.
-#[expect(clippy::cast_possible_truncation, reason = "below the number of tables")]
 fn table_of(place: &Place) -> usize {
     (place.hash >> (u64::BITS - TABLE_BITS)) as usize
 }

@@ -69,7 +69,8 @@ impl MetricService {
             if name.is_none() {
                 return Err(MetricError::MetricNeedsName);
             }
-            let resource = self.indexer.resource("generic", resource_id).await?;
+            let resource = self.indexer.resources_by_id(&[resource_id]).await?.pop();
+            let resource = resource.ok_or(IndexError::NoSuchResource(resource_id))?;
             access.require("update resource", &resource_target(&resource))?;
         }
         let (unit, given) = (spec.unit.as_deref(), spec.policy_name.as_deref());

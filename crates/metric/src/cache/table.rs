@@ -67,7 +67,6 @@ impl Slot {
         TextId::from_bits(rest >> NAME_AT)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the policy's key takes the highest bits")]
     fn metric(&self, rest: u64) -> CachedMetric {
         CachedMetric {
             key: SeriesKey(self.key),
@@ -109,9 +108,8 @@ impl Table {
     }
 
     /// The slot where the search for a hash begins. The highest bits of a hash choose among tables, so not these.
-    #[expect(clippy::cast_possible_truncation, reason = "below the number of slots")]
     fn home(&self, hash: u64) -> usize {
-        ((hash & u64::from(u32::MAX)) * self.slots.len() as u64 >> 32) as usize
+        (((hash & u64::from(u32::MAX)) * self.slots.len() as u64) >> 32) as usize
     }
 
     fn next(&self, slot: usize) -> usize {
