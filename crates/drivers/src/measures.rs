@@ -87,10 +87,16 @@ pub struct StoreStatus {
     pub quarantined_blocks: u64,
     /// Measures that came too late to count, ever.
     pub late_measures: u64,
-    /// Flushes and merges done since start.
+    /// Flushes done since start.
     pub flushes: u64,
     /// Merges done since start.
     pub merges: u64,
+    /// Bytes of log written since start, and those that were there.
+    pub log_bytes_written: u64,
+    /// Bytes of parts that flushes have written since start.
+    pub flush_bytes_written: u64,
+    /// Bytes of parts that merges have written since start.
+    pub merge_bytes_written: u64,
     /// Why writes are refused at the moment, if they are.
     pub refusing_writes: Option<String>,
 }

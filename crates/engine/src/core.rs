@@ -29,6 +29,11 @@ pub(crate) struct Counters {
     pub(crate) active_bytes: AtomicU64,
     pub(crate) frozen_bytes: AtomicU64,
     pub(crate) log_bytes: AtomicU64,
+    /// Bytes of the log that went because parts cover them.
+    pub(crate) log_freed_bytes: AtomicU64,
+    /// Bytes of parts that flushes and merges have written.
+    pub(crate) flush_bytes: AtomicU64,
+    pub(crate) merge_bytes: AtomicU64,
     /// Everything in the log before this position is in parts.
     pub(crate) covered_position: AtomicU64,
     /// When the oldest request came that is not in parts, on the monotonic clock; 0 where there is none.

@@ -234,9 +234,13 @@ impl MeasureStore for Engine {
 
     fn status(&self) -> StoreStatus {
         let counters = &self.core.counters;
+        let log_bytes = counters.log_bytes.load(Ordering::Relaxed);
         let mut status = StoreStatus {
             measures_written: counters.measures_written.load(Ordering::Relaxed),
-            log_bytes: counters.log_bytes.load(Ordering::Relaxed),
+            log_bytes,
+            log_bytes_written: log_bytes + counters.log_freed_bytes.load(Ordering::Relaxed),
+            flush_bytes_written: counters.flush_bytes.load(Ordering::Relaxed),
+            merge_bytes_written: counters.merge_bytes.load(Ordering::Relaxed),
             quarantined_blocks: self.core.shelf.damage.count(),
             late_measures: counters.late_measures.load(Ordering::Relaxed),
             flushes: counters.flushes.load(Ordering::Relaxed),

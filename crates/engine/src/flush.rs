@@ -1,6 +1,9 @@
 //! From head to parts: the heads are set aside, written as parts, and one catalog transaction makes these exist and
 //! tells how far the log is covered. A crash before it leaves files that nobody knows, which are swept at start, and a
 //! log that is replayed; a crash after it replays nothing twice.
+//!
+//! Sacks are written one after the other, and reads go to a sack's new parts as soon as they are whole, so that the memory
+//! of its head is free for what arrives meanwhile.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -41,8 +44,8 @@ struct Progress {
     covered: u64,
     /// Heads are set aside that hold everything up to this position.
     frozen_to: Option<u64>,
-    /// They have been written to these parts, which the catalog did not take yet.
-    written: Option<Vec<Written>>,
+    /// The first of them have been written to these parts, which the catalog did not take yet.
+    written: Vec<Written>,
 }
 
 /// The outcome of writing one sack's head.
@@ -59,7 +62,12 @@ impl Flusher {
         log: Arc<Mutex<WalWriter>>,
         covered: u64,
     ) -> Self {
-        Self { core, apply, log, progress: Mutex::new(Progress { covered, frozen_to: None, written: None }) }
+        Self {
+            core,
+            apply,
+            log,
+            progress: Mutex::new(Progress { covered, frozen_to: None, written: Vec::new() }),
+        }
     }
 
     /// Writes everything acknowledged before this call to parts. After an error nothing is lost and the next call goes
@@ -77,20 +85,17 @@ impl Flusher {
             return Ok(None);
         }
         let started_ns = self.core.clock.monotonic_ns();
-        let written = match progress.written.take() {
-            Some(written) => written,
-            None => self.write_sacks()?,
-        };
-        let flushed = self
-            .publish(progress.covered, end_position, &written)
-            .inspect_err(|_| progress.written = Some(written))?;
+        self.write_sacks(&mut progress.written)?;
+        let flushed = self.publish(progress.covered, end_position, &progress.written)?;
+        progress.written.clear();
         progress.covered = end_position;
         self.core.counters.covered_position.store(end_position, Ordering::Release);
         progress.frozen_to = None;
         let freed = self.log.lock().remove_below(end_position);
         self.core.counters.log_bytes.store(self.log.lock().bytes(), Ordering::Relaxed);
-        if let Err(error) = freed {
-            tracing::warn!(%error, "covered log segments could not be removed");
+        match freed {
+            Ok(bytes) => _ = self.core.counters.log_freed_bytes.fetch_add(bytes, Ordering::Relaxed),
+            Err(error) => tracing::warn!(%error, "covered log segments could not be removed"),
         }
         let seconds = seconds_since(&self.core, started_ns);
         tracing::info!(parts = flushed.parts, points = flushed.points, seconds, "flushed");
@@ -111,30 +116,33 @@ impl Flusher {
         self.core.counters.frozen_bytes.store(0, Ordering::Relaxed);
     }
 
-    fn write_sacks(&self) -> Result<Vec<Written>, StoreError> {
-        let mut written: Vec<Written> = Vec::new();
-        let result = (0..self.core.sacks.len()).try_for_each(|number| {
-            written.push(self.write_sack(number)?);
-            Ok(())
-        });
-        let synced = result.and_then(|()| {
-            self.core.storage.sync_dir(PARTS).map_err(|error| StoreError::Io(error.to_string()))
-        });
-        match synced {
-            Ok(()) => Ok(written),
-            Err(error) => {
-                discard(&self.core, written.iter().flat_map(|written| &written.parts));
-                Err(error)
-            }
+    /// Writes the sacks that are not among `written`. After an error those that are done stay there.
+    fn write_sacks(&self, written: &mut Vec<Written>) -> Result<(), StoreError> {
+        for number in written.len()..self.core.sacks.len() {
+            let done = self.write_sack(number)?;
+            self.core.storage.sync_dir(PARTS).map_err(|error| {
+                discard(&self.core, &done.parts);
+                StoreError::Io(error.to_string())
+            })?;
+            let parts: Vec<_> = done.parts.iter().map(|part| self.core.shelf.new_part(part)).collect();
+            written.push(done);
+            let mut sack = self.core.sacks[number].lock();
+            let frozen_bytes = sack.frozen.as_ref().map_or(0, |frozen| frozen.buffer.bytes());
+            sack.thaw(parts);
+            drop(sack);
+            self.core.counters.frozen_bytes.fetch_sub(frozen_bytes, Ordering::Relaxed);
         }
+        Ok(())
     }
 
     fn write_sack(&self, number: usize) -> Result<Written, StoreError> {
+        // No merge is about to raise the floor of rollups: it has done so, or will see what is frozen.
+        let publish = self.core.publish.lock();
         let sack = self.core.sacks[number].lock();
         let Some(frozen) = sack.frozen.clone() else { return Ok(Written::default()) };
         let parts = Arc::clone(&sack.parts);
         let dead = sack.dead.clone();
-        drop(sack);
+        drop((sack, publish));
         let mut writer = PartsWriter::new(
             &self.core,
             Provenance {
@@ -205,16 +213,15 @@ impl Flusher {
             parts: change.add_parts.len(),
             points: change.add_parts.iter().map(|row| row.points).sum(),
         };
+        let bytes = change.add_parts.iter().map(|row| row.bytes).sum();
         self.core.commit(change)?;
-        for (sack, written) in self.core.sacks.iter().zip(written) {
-            let parts: Vec<_> = written.parts.iter().map(|part| self.core.shelf.new_part(part)).collect();
+        for sack in &self.core.sacks {
             let mut sack = sack.lock();
-            sack.parts = Arc::new(sack.parts.with(parts, &[]));
-            sack.frozen = None;
+            sack.unpublished.clear();
             sack.frozen_late = LateMap::new();
         }
+        self.core.counters.flush_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.core.count_late(&late_now);
-        self.core.counters.frozen_bytes.store(0, Ordering::Relaxed);
         self.core.counters.flushes.fetch_add(1, Ordering::Relaxed);
         Ok(flushed)
     }

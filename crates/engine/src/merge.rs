@@ -62,7 +62,7 @@ pub(crate) struct Orders {
 }
 
 impl Orders {
-    /// The parts and deletes of `sack` as they are now.
+    /// The parts that the catalog knows and the deletes of `sack` as they are now.
     pub(crate) fn of(core: &Core, sack: usize) -> Self {
         let sack = core.sacks[sack].lock();
         let mut tombstones = Tombstones::default();
@@ -70,7 +70,7 @@ impl Orders {
         let deletes = sack.tombstones.iter().map(|tombstone| tombstone.position);
         let executed = deletes.chain(sack.dead.values().copied()).max();
         Self {
-            parts: Arc::clone(&sack.parts),
+            parts: sack.known_parts(),
             tombstones,
             dead: sack.dead.clone(),
             executed_position: executed.map_or(0, |position| position + 1),
@@ -92,6 +92,8 @@ pub(crate) fn run(core: &Arc<Core>, job: &Job) -> Result<Outcome, StoreError> {
     let outcome = publish(core, job, floor_ns, &parts);
     if outcome.as_ref().is_ok_and(|outcome| *outcome == Outcome::Merged) {
         core.counters.merges.fetch_add(1, Ordering::Relaxed);
+        let written = parts.iter().map(|part| part.row.bytes).sum();
+        core.counters.merge_bytes.fetch_add(written, Ordering::Relaxed);
         tracing::info!(
             sack = job.sack,
             kind = ?job.kind,
@@ -99,7 +101,7 @@ pub(crate) fn run(core: &Arc<Core>, job: &Job) -> Result<Outcome, StoreError> {
             inputs = job.inputs.len(),
             input_bytes = job.inputs.iter().map(|part| part.row.bytes).sum::<u64>(),
             outputs = parts.len(),
-            output_bytes = parts.iter().map(|part| part.row.bytes).sum::<u64>(),
+            output_bytes = written,
             seconds = seconds_since(core, started_ns),
             "merged"
         );

@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use nephometer_drivers::{LateCount, Tombstone};
+use nephometer_drivers::{LateCount, PartId, Tombstone};
 use nephometer_model::{SeriesKey, Timespan, Timestamp};
 
 use crate::head::{HeadBuffer, KeyMap, Run};
-use crate::parts::PartSet;
+use crate::parts::{Part, PartSet};
 use crate::tombstones::Tombstones;
 
 /// A head that is being written to parts.
@@ -29,6 +29,9 @@ pub(crate) struct Sack {
     pub(crate) active: HeadBuffer,
     pub(crate) frozen: Option<Arc<Frozen>>,
     pub(crate) parts: Arc<PartSet>,
+    /// Those of the parts that the catalog does not know yet: they have taken the place of the frozen head, but their
+    /// measures are still in the log that is replayed. Nothing but a flush touches them.
+    pub(crate) unpublished: Vec<PartId>,
     pub(crate) tombstones: Tombstones,
     /// Series that the index has forgotten, with the log position at which that was told.
     pub(crate) dead: KeyMap<u64>,
@@ -51,6 +54,7 @@ impl Sack {
             active: HeadBuffer::new(stride),
             frozen: None,
             parts: Arc::new(parts),
+            unpublished: Vec::new(),
             tombstones: Tombstones::default(),
             dead: KeyMap::default(),
             late: LateMap::new(),
@@ -97,10 +101,31 @@ impl Sack {
 
     /// Sets the active head aside to be written to parts; there must be no frozen one.
     pub(crate) fn freeze(&mut self, start_position: u64, end_position: u64) {
-        debug_assert!(self.frozen.is_none(), "one head is frozen at a time");
+        debug_assert!(!self.is_flushing(), "one head is frozen at a time");
         let buffer = std::mem::replace(&mut self.active, HeadBuffer::new(self.stride));
         self.frozen = Some(Arc::new(Frozen { buffer, start_position, end_position }));
         self.frozen_late = std::mem::take(&mut self.late);
+    }
+
+    /// Puts what the frozen head was written to in its place; the catalog is told later.
+    pub(crate) fn thaw(&mut self, parts: impl IntoIterator<Item = Arc<Part>>) {
+        let parts: Vec<_> = parts.into_iter().collect();
+        self.unpublished = parts.iter().map(|part| part.row.id).collect();
+        self.parts = Arc::new(self.parts.with(parts, &[]));
+        self.frozen = None;
+    }
+
+    /// The parts that the catalog knows.
+    pub(crate) fn known_parts(&self) -> Arc<PartSet> {
+        if self.unpublished.is_empty() {
+            return Arc::clone(&self.parts);
+        }
+        Arc::new(self.parts.with([], &self.unpublished))
+    }
+
+    /// Whether a flush is under way whose parts the catalog does not know.
+    pub(crate) fn is_flushing(&self) -> bool {
+        self.frozen.is_some() || !self.unpublished.is_empty()
     }
 
     /// Counts `measures` late ones.

@@ -61,10 +61,10 @@ impl Default for Settings {
         const MIB: u64 = 1 << 20;
         Self {
             sacks: 8,
-            head_bytes: 768 * MIB,
+            head_bytes: 1024 * MIB,
             flush_head_bytes: 128 * MIB,
             flush_log_bytes: 512 * MIB,
-            flush_age_seconds: 600,
+            flush_age_seconds: 3600,
             queue_bytes: 64 * MIB,
             log_segment_bytes: 64 * MIB,
             min_free_disk_bytes: 256 * MIB,
@@ -73,7 +73,7 @@ impl Default for Settings {
             read_threads: 2,
             block_cache_bytes: 128 * MIB,
             partition_seconds: 4 * 86_400,
-            merge_fan_in: 6,
+            merge_fan_in: 8,
             merge_max_bytes: 1024 * MIB,
             min_raw_seconds: 86_400,
             garbage_seconds: 3600,
@@ -97,6 +97,7 @@ impl Settings {
         check(self.partition_seconds < 3600, "partition_seconds must be at least 3600");
         check(self.partition_seconds > 1 << 32, "partition_seconds is too large");
         check(self.head_bytes < self.flush_head_bytes, "head_bytes must not be below flush_head_bytes");
+        check(self.head_bytes > 1 << 34, "head_bytes must be at most 17179869184");
         check(self.log_segment_bytes < 1 << 16, "log_segment_bytes must be at least 65536");
         check(self.min_raw_seconds > 1 << 33, "min_raw_seconds is too large");
         check(self.future_horizon_seconds > 1 << 33, "future_horizon_seconds is too large");

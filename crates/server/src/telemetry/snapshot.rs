@@ -46,6 +46,12 @@ pub(crate) struct StoreFigures {
     pub(crate) late_measures: u64,
     pub(crate) flushes: u64,
     pub(crate) merges: u64,
+    #[serde(default)]
+    pub(crate) log_bytes_written: u64,
+    #[serde(default)]
+    pub(crate) flush_bytes_written: u64,
+    #[serde(default)]
+    pub(crate) merge_bytes_written: u64,
     pub(crate) refusing_writes: Option<String>,
 }
 
@@ -63,6 +69,9 @@ impl From<StoreStatus> for StoreFigures {
             late_measures,
             flushes,
             merges,
+            log_bytes_written,
+            flush_bytes_written,
+            merge_bytes_written,
             refusing_writes,
         } = status;
         Self {
@@ -77,6 +86,9 @@ impl From<StoreStatus> for StoreFigures {
             late_measures,
             flushes,
             merges,
+            log_bytes_written,
+            flush_bytes_written,
+            merge_bytes_written,
             refusing_writes,
         }
     }
@@ -145,6 +157,9 @@ impl Collector for Snapshot {
             ("measures_written", "Measures acknowledged", store.measures_written),
             ("flushes", "Flushes of the head to parts", store.flushes),
             ("merges", "Merges of parts", store.merges),
+            ("log_bytes_written", "Bytes of log written or found at the start", store.log_bytes_written),
+            ("flush_bytes_written", "Bytes of parts written by flushes", store.flush_bytes_written),
+            ("merge_bytes_written", "Bytes of parts written by merges", store.merge_bytes_written),
             ("late_measures", "Measures that came too late to count", store.late_measures),
             ("metric_cache_evicted", "Metrics forgotten to make room for others", metric_cache.evicted),
         ] {
