@@ -13,6 +13,7 @@ mod batch;
 mod call;
 mod conditional;
 mod decode;
+mod document;
 mod error;
 mod front;
 mod influxdb;

@@ -40,8 +40,39 @@ fn write_char(out: &mut Vec<u8>, c: char) {
     }
 }
 
+/// Below this magnitude the digits of a whole number are its shortest form, and floats hold every one of them.
+const WHOLE_LIMIT: f64 = (1_u64 << 53) as f64;
+
+/// `00` to `99`.
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let mut at = 0;
+    while at < 100 {
+        pairs[at] = [b'0' + (at / 10) as u8, b'0' + (at % 10) as u8];
+        at += 1;
+    }
+    pairs
+};
+
+/// The two digits of `value`, which is below 100; of a larger one the last two.
+#[inline]
+pub fn two_digits(value: u64) -> [u8; 2] {
+    PAIRS[(value % 100) as usize]
+}
+
 /// Writes `value` as Python's `repr` of a float; NaN and infinities as `NaN`, `Infinity`, `-Infinity`.
+#[inline]
 pub fn write_f64(out: &mut Vec<u8>, value: f64) {
+    // The cast saturates, which the comparison then refuses; zero is not taken lest it lose its sign.
+    let whole = value as i64;
+    if whole as f64 == value && value.abs() < WHOLE_LIMIT && whole != 0 {
+        write_whole(out, whole, b".0");
+    } else {
+        write_any_f64(out, value);
+    }
+}
+
+fn write_any_f64(out: &mut Vec<u8>, value: f64) {
     if !value.is_finite() {
         let literal: &[u8] = match value {
             _ if value.is_nan() => b"NaN",
@@ -53,66 +84,66 @@ pub fn write_f64(out: &mut Vec<u8>, value: f64) {
     }
     let mut buffer = zmij::Buffer::new();
     let text = buffer.format_finite(value);
-    let magnitude = value.abs();
-    let plain = magnitude == 0.0 || (1e-4..1e16).contains(&magnitude);
-    match text.contains('e') {
-        false if plain => {
-            out.extend_from_slice(text.as_bytes());
-            if !text.contains('.') {
-                out.extend_from_slice(b".0");
-            }
-        }
-        true if plain => write_display(out, format_args!("{value:?}")),
-        _ => write_exponent_form(out, text),
+    if value.abs() < 1e-4 && value != 0.0 {
+        write_small(out, text);
+    } else {
+        out.extend_from_slice(text.as_bytes());
     }
 }
 
-/// Writes the shortest digits of `text`, in whatever notation, as one digit, a fraction, and an exponent with a sign
-/// and at least two digits.
-fn write_exponent_form(out: &mut Vec<u8>, text: &str) {
-    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
-    let mantissa = match mantissa.strip_prefix('-') {
-        Some(positive) => {
-            out.push(b'-');
-            positive
-        }
-        None => mantissa,
-    };
-    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let mut digits = [0_u8; 32];
-    let mut len = 0;
-    let mut leading_zeros = 0;
-    for digit in whole.bytes().chain(fraction.bytes()) {
-        match digit {
-            b'0' if len == 0 => leading_zeros += 1,
-            _ if len < digits.len() => {
-                digits[len] = digit;
-                len += 1;
-            }
-            _ => {}
+/// Writes the text of a number below 0.0001 as Python does: with an exponent, and that of two digits at least.
+fn write_small(out: &mut Vec<u8>, text: &str) {
+    if let Some((mantissa, exponent)) = text.split_once("e-") {
+        out.extend_from_slice(mantissa.as_bytes());
+        out.extend_from_slice(if exponent.len() < 2 { b"e-0" } else { b"e-" });
+        out.extend_from_slice(exponent.as_bytes());
+        return;
+    }
+    // What has no exponent is `0.0000ddd`.
+    if text.starts_with('-') {
+        out.push(b'-');
+    }
+    let digits = text.trim_start_matches(['-', '0', '.']).as_bytes();
+    if let Some((first, rest)) = digits.split_first() {
+        out.push(*first);
+        if !rest.is_empty() {
+            out.push(b'.');
+            out.extend_from_slice(rest);
         }
     }
-    while len > 1 && digits[len - 1] == b'0' {
-        len -= 1;
+    out.extend_from_slice(b"e-05");
+}
+
+/// Writes the digits of `value`, and `tail` (of two bytes at most) behind them.
+#[inline]
+fn write_whole(out: &mut Vec<u8>, value: i64, tail: &[u8]) {
+    const LEN: usize = 24;
+    // Twice the length, so that a copy of fixed length, which costs less than an exact one, can begin anywhere.
+    let mut text = [0_u8; 2 * LEN];
+    let mut at = LEN - tail.len();
+    text[at..LEN].copy_from_slice(tail);
+    let mut rest = value.unsigned_abs();
+    while rest >= 10 {
+        at -= 2;
+        text[at..at + 2].copy_from_slice(&PAIRS[(rest % 100) as usize]);
+        rest /= 100;
     }
-    out.push(digits[0]);
-    if len > 1 {
-        out.push(b'.');
-        out.extend_from_slice(&digits[1..len]);
+    if rest > 0 || at == LEN - tail.len() {
+        at -= 1;
+        text[at] = b'0' + rest as u8;
     }
-    let exponent = exponent.parse().unwrap_or(0) + whole.len() as i32 - 1 - leading_zeros;
-    out.extend_from_slice(if exponent < 0 { b"e-" } else { b"e+" });
-    let exponent = exponent.unsigned_abs();
-    for (place, always) in [(100, false), (10, true), (1, true)] {
-        if always || exponent >= place {
-            out.push(b"0123456789"[(exponent / place % 10) as usize]);
-        }
+    if value < 0 {
+        at -= 1;
+        text[at] = b'-';
     }
+    let end = out.len() + LEN - at;
+    out.extend_from_slice(&text[at..at + LEN]);
+    out.truncate(end);
 }
 
 /// Writes a whole number.
 pub fn write_i64(out: &mut Vec<u8>, value: i64) {
-    write_display(out, format_args!("{value}"));
+    write_whole(out, value, b"");
 }
 
 fn write_display(out: &mut Vec<u8>, args: std::fmt::Arguments<'_>) {
@@ -223,24 +254,84 @@ mod tests {
         );
     }
 
+    /// Python's `repr`, made of as many digits as Rust finds to be needed; of two equally near texts the even one.
+    fn repr(value: f64) -> String {
+        let shortest = format!("{value:e}");
+        let (mantissa, _) = shortest.split_once('e').unwrap();
+        let places = mantissa.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+        let shortest = format!("{value:.places$e}");
+        let (mantissa, exponent) = shortest.split_once('e').unwrap();
+        let exponent: i32 = exponent.parse().unwrap();
+        let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+        if value != 0.0 && !(-4..16).contains(&exponent) {
+            let exponent_sign = if exponent < 0 { '-' } else { '+' };
+            return format!("{sign}{mantissa}e{exponent_sign}{:02}", exponent.abs());
+        }
+        let digits = mantissa.replace('.', "");
+        if exponent < 0 {
+            let zeros = usize::try_from(-exponent - 1).unwrap();
+            return format!("{sign}0.{}{digits}", "0".repeat(zeros));
+        }
+        let whole = usize::try_from(exponent).unwrap() + 1;
+        let padded = format!("{digits:0<whole$}");
+        let (whole, fraction) = padded.split_at(whole);
+        format!("{sign}{whole}.{}", if fraction.is_empty() { "0" } else { fraction })
+    }
+
+    fn number() -> impl Strategy<Value = f64> {
+        let decimal = (any::<i64>(), 0_u32..64, -12..3_i32)
+            .prop_map(|(digits, shift, power)| (digits >> shift) as f64 * 10_f64.powi(power));
+        prop_oneof![
+            any::<f64>(),
+            any::<u64>().prop_map(f64::from_bits),
+            decimal,
+            (0.1_f64..10.0, -8..20_i32).prop_map(|(mantissa, power)| mantissa * 10_f64.powi(power)),
+            (any::<i64>(), 0_u32..64).prop_map(|(whole, shift)| (whole >> shift) as f64),
+            (any::<i64>(), 0_u32..64).prop_map(|(whole, shift)| -((whole >> shift) as f64) / 3.0),
+        ]
+    }
+
+    #[test]
+    fn edges_of_the_quick_ways() {
+        for power in 0..=63 {
+            for step in [-2.0, -1.0, -0.5, 0.0, 0.5, 1.0, 2.0] {
+                let value = 2_f64.powi(power) + step;
+                assert_eq!((text_of(value), text_of(-value)), (repr(value), repr(-value)));
+            }
+        }
+        for power in -8..20 {
+            let value = 10_f64.powi(power);
+            for bits in value.to_bits() - 3..value.to_bits() + 3 {
+                let value = f64::from_bits(bits);
+                assert_eq!((text_of(value), text_of(-value)), (repr(value), repr(-value)));
+            }
+        }
+        for value in [0, 5, -5, 10, -99, 100, i64::MAX, i64::MIN] {
+            let mut out = Vec::new();
+            write_i64(&mut out, value);
+            assert_eq!(String::from_utf8(out).unwrap(), value.to_string());
+        }
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5000))]
+
         #[test]
-        fn floats_round_trip(value in any::<f64>()) {
+        fn floats_are_pythons_and_round_trip(value in number()) {
             if value.is_finite() {
                 let text = text_of(value);
                 prop_assert_eq!(text.parse::<f64>().unwrap().to_bits(), value.to_bits());
-                prop_assert!(text.contains('.') || text.contains('e'));
+                prop_assert_eq!(text, repr(value));
             }
         }
+    }
 
+    proptest! {
         #[test]
-        fn large_and_small_floats_have_exponents(mantissa in 0.1_f64..10.0, power in prop_oneof![-300..-5_i32, 17..300_i32]) {
-            let value = mantissa * 10_f64.powi(power);
-            let shortest = format!("{value:e}");
-            let (digits, exponent) = shortest.split_once('e').unwrap();
-            let exponent: i32 = exponent.parse().unwrap();
-            let sign = if exponent < 0 { '-' } else { '+' };
-            prop_assert_eq!(text_of(value), format!("{digits}e{sign}{:02}", exponent.abs()));
+        fn whole_numbers_are_their_digits(value: i64) {
+            let mut out = Vec::new();
+            write_i64(&mut out, value);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), value.to_string());
         }
 
         #[test]

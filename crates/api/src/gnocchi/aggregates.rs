@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use http::{Method, StatusCode};
+use http::Method;
 use nephometer_metric::operations::{Node, OperationsError, parse_operations};
 use nephometer_metric::query::{QueryError, parse_filter, parse_filter_text};
 use nephometer_metric::{
@@ -15,13 +15,11 @@ use serde_json::{Map, Value};
 use super::arguments;
 use super::attributes::value_body;
 use super::call::Call;
+use super::document::Document;
 use super::error::ApiError;
 use super::metric::whole_body;
-use super::points::{write_entries, write_named_series, write_series};
-use super::render::json_bytes;
 use super::resource_form;
 use super::route::{Answer, Route, handler};
-use crate::json as encoder;
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -55,12 +53,12 @@ async fn evaluate(call: Call) -> Answer {
     let details = call.flag("details", false)?;
     let query = query(&call)?;
     let request = read_body(&call.json()?, call.access().creator())?;
-    let mut out = Vec::new();
+    let mut document = Document::default();
     match request.resources {
         None => {
             let found = call.service().aggregate_metrics(&call.access(), request.operations, &query).await?;
             let references = details.then(|| found.metrics.iter().map(whole_body).collect());
-            write_answer(&mut out, &found.measures, references);
+            write_answer(&mut document, found.measures, references);
         }
         Some((type_name, filter)) => {
             let group_by: Vec<_> = call.query.all("groupby").filter(|name| !name.is_empty()).collect();
@@ -71,10 +69,10 @@ async fn evaluate(call: Call) -> Answer {
                 service.aggregate_resources(&call.access(), &request.operations, &selection, &query).await?;
             let types = if details { types_of(&call, &groups).await? } else { BTreeMap::new() };
             let references = |group: &ResourceAggregates| details.then(|| resource_bodies(group, &types));
-            write_groups(&mut out, &groups, references, selection.group_by.is_empty());
+            write_groups(&mut document, groups, references, selection.group_by.is_empty());
         }
     }
-    Ok(json_bytes(StatusCode::OK, out))
+    Ok(document.answer())
 }
 
 /// Range, granularity and gaps; without `fill` and `needed_overlap` gaps are dropped.
@@ -150,21 +148,26 @@ fn resource_bodies(group: &ResourceAggregates, types: &BTreeMap<String, Resource
 
 /// What is answered for all together, or a list with an entry for each group.
 fn write_groups(
-    out: &mut Vec<u8>,
-    groups: &[ResourceAggregates],
+    document: &mut Document,
+    mut groups: Vec<ResourceAggregates>,
     references: impl Fn(&ResourceAggregates) -> Option<Vec<Value>>,
     ungrouped: bool,
 ) {
-    if let ([all], true) = (groups, ungrouped) {
-        write_answer(out, &all.measures, references(all));
+    if ungrouped
+        && groups.len() == 1
+        && let Some(all) = groups.pop()
+    {
+        let references = references(&all);
+        write_answer(document, all.measures, references);
         return;
     }
-    encoder::write_list(out, groups, |out, group| {
-        out.extend_from_slice(b"{\"group\": ");
-        encoder::write_value(out, &group_body(&group.group));
-        out.extend_from_slice(b", \"measures\": ");
-        write_answer(out, &group.measures, references(group));
-        out.push(b'}');
+    document.list(groups, |document, group| {
+        let references = references(&group);
+        document.text(b"{\"group\": ");
+        document.value(&group_body(&group.group));
+        document.text(b", \"measures\": ");
+        write_answer(document, group.measures, references);
+        document.text(b"}");
     });
 }
 
@@ -176,43 +179,43 @@ pub(super) fn group_body(group: &GroupKey) -> Value {
 }
 
 /// `{"measures": …}`, and what was read where that is asked for.
-fn write_answer(out: &mut Vec<u8>, measures: &MeasuredSeries, references: Option<Vec<Value>>) {
-    out.extend_from_slice(b"{\"measures\": ");
-    write_measures(out, measures);
+fn write_answer(document: &mut Document, measures: MeasuredSeries, references: Option<Vec<Value>>) {
+    document.text(b"{\"measures\": ");
+    write_measures(document, measures);
     if let Some(references) = references {
-        out.extend_from_slice(b", \"references\": ");
-        encoder::write_value(out, &Value::Array(references));
+        document.text(b", \"references\": ");
+        document.value(&Value::Array(references));
     }
-    out.push(b'}');
+    document.text(b"}");
 }
 
-type ByMethod<'a> = BTreeMap<&'a str, &'a [Series]>;
+type ByMethod = BTreeMap<String, Vec<Series>>;
 
 /// By metric and method, by resource, name and method, or one aggregated series.
-fn write_measures(out: &mut Vec<u8>, measures: &MeasuredSeries) {
+fn write_measures(document: &mut Document, measures: MeasuredSeries) {
     let each = match measures {
         MeasuredSeries::Aggregated(series) => {
-            write_named_series(out, [("aggregated", series.as_slice())]);
+            document.object([("aggregated", series)], Document::series);
             return;
         }
         MeasuredSeries::Each(each) => each,
     };
-    let mut by_metric: BTreeMap<String, ByMethod<'_>> = BTreeMap::new();
-    let mut by_resource: BTreeMap<String, BTreeMap<&str, ByMethod<'_>>> = BTreeMap::new();
+    let mut by_metric: BTreeMap<String, ByMethod> = BTreeMap::new();
+    let mut by_resource: BTreeMap<String, BTreeMap<String, ByMethod>> = BTreeMap::new();
     for owned in each {
-        let methods = match &owned.resource {
+        let methods = match owned.resource {
             None => by_metric.entry(owned.metric.to_string()).or_default(),
             Some((id, name)) => by_resource.entry(id.to_string()).or_default().entry(name).or_default(),
         };
-        methods.entry(&owned.method).or_insert(&owned.series);
+        methods.entry(owned.method).or_insert(owned.series);
     }
     if by_resource.is_empty() {
-        write_entries(out, &by_metric, write_methods);
+        document.object(by_metric, write_methods);
     } else {
-        write_entries(out, &by_resource, |out, metrics| write_entries(out, metrics, write_methods));
+        document.object(by_resource, |document, metrics| document.object(metrics, write_methods));
     }
 }
 
-fn write_methods(out: &mut Vec<u8>, methods: &ByMethod<'_>) {
-    write_entries(out, methods, |out, series| write_series(out, series));
+fn write_methods(document: &mut Document, methods: ByMethod) {
+    document.object(methods, Document::series);
 }

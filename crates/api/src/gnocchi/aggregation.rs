@@ -7,13 +7,10 @@ use nephometer_model::{MetricId, parse_python_uuid};
 use super::aggregates::group_body;
 use super::arguments;
 use super::call::Call;
+use super::document::Document;
 use super::error::ApiError;
-use super::measures::series_answer;
-use super::points::write_series;
-use super::render::json_bytes;
 use super::resource::filter_of;
 use super::route::{Answer, Route, handler};
-use crate::json as encoder;
 
 const QUERY: &[&str] = &[
     "metric",
@@ -95,7 +92,7 @@ async fn by_body(call: Call) -> Answer {
 
 async fn by_ids(call: &Call, ids: &[MetricId]) -> Answer {
     let series = call.service().cross_metrics(&call.access(), ids, &query(call)?).await?;
-    Ok(series_answer(&series))
+    Ok(Document::of(series).answer())
 }
 
 fn query(call: &Call) -> Result<CrossQuery, ApiError> {
@@ -125,16 +122,16 @@ async fn by_resource(call: Call) -> Answer {
     let (access, name) = (call.access(), call.param("name"));
     let groups = call.service().cross_resources(&access, type_name, filter, name, &group_by, &query).await?;
     if group_by.is_empty() {
-        let all = groups.first().map(|(_, series)| series.as_slice()).unwrap_or_default();
-        return Ok(series_answer(all));
+        let all = groups.into_iter().next().map(|(_, series)| series).unwrap_or_default();
+        return Ok(Document::of(all).answer());
     }
-    let mut out = Vec::new();
-    encoder::write_list(&mut out, &groups, |out, (group, series)| {
-        out.extend_from_slice(b"{\"group\": ");
-        encoder::write_value(out, &group_body(group));
-        out.extend_from_slice(b", \"measures\": ");
-        write_series(out, series);
-        out.push(b'}');
+    let mut document = Document::default();
+    document.list(groups, |document, (group, series)| {
+        document.text(b"{\"group\": ");
+        document.value(&group_body(&group));
+        document.text(b", \"measures\": ");
+        document.series(series);
+        document.text(b"}");
     });
-    Ok(json_bytes(StatusCode::OK, out))
+    Ok(document.answer())
 }

@@ -1,18 +1,17 @@
 //! Measures of many metrics in one request: `/v1/batch`.
 
-use http::{Method, StatusCode};
+use http::Method;
 use nephometer_metric::ingest::{read_metric_batch, read_resource_batch};
-use nephometer_metric::{MeasureError, MeasuresQuery};
+use nephometer_metric::{MeasureError, MeasuresQuery, Series};
 use nephometer_model::MetricId;
 use serde_json::{Value, json};
 
 use super::arguments::grouping;
 use super::call::Call;
 use super::decode::{JSON, require_media_type};
+use super::document::Document;
 use super::error::ApiError;
 use super::measures::{accepted, reading};
-use super::points::write_named_series;
-use super::render::json_bytes;
 use super::route::{Answer, Route, handler};
 use super::values::{read_text, read_timespan, read_timestamp, read_uuid, timespan, timestamp, uuid};
 use crate::schema::{Key, Schema};
@@ -67,9 +66,15 @@ async fn read(call: Call) -> Answer {
     let ids: Vec<_> =
         checked["metrics"].as_array().into_iter().flatten().filter_map(read_uuid).map(MetricId).collect();
     let found = call.service().read_many(&call.access(), &ids, &read_query(&checked)?).await?;
-    let mut out = Vec::new();
-    write_named_series(&mut out, found.iter().map(|(id, series)| (id.to_string(), series.as_slice())));
-    Ok(json_bytes(StatusCode::OK, out))
+    Ok(by_metric_id(found).answer())
+}
+
+/// An object of series by metric.
+pub(super) fn by_metric_id(found: Vec<(MetricId, Vec<Series>)>) -> Document {
+    let mut document = Document::default();
+    let entries = found.into_iter().map(|(id, series)| (id.to_string(), series));
+    document.object(entries, Document::series);
+    document
 }
 
 fn read_schema(call: &Call) -> Schema {

@@ -3,14 +3,14 @@
 use axum::response::Response;
 use http::{Method, StatusCode};
 use nephometer_metric::ingest::read_measures;
-use nephometer_metric::{MeasureError, MetricAddress, Series, offload};
+use nephometer_metric::{MeasureError, MetricAddress, offload};
 
 use super::arguments::{measures_query, timestamp};
 use super::call::Call;
 use super::decode::{JSON, require_media_type};
+use super::document::Document;
 use super::error::ApiError;
-use super::points::write_series;
-use super::render::{empty, json_bytes};
+use super::render::empty;
 use super::resource::resource_id;
 use super::route::{Answer, Route, handler};
 
@@ -55,16 +55,6 @@ pub(super) fn reading<T>(call: &Call, read: impl FnOnce() -> T) -> T {
     offload(call.body.len(), read)
 }
 
-/// The answer with the points of all series.
-pub(super) fn series_answer(series: &[Series]) -> Response {
-    let points = series.iter().map(|series| series.points.len()).sum();
-    offload(points, || {
-        let mut out = Vec::new();
-        write_series(&mut out, series);
-        json_bytes(StatusCode::OK, out)
-    })
-}
-
 /// The answer to what was stored.
 pub(super) fn accepted() -> Response {
     empty(StatusCode::ACCEPTED)
@@ -73,7 +63,7 @@ pub(super) fn accepted() -> Response {
 async fn list(call: Call) -> Answer {
     let found = call.service().allowed_metric(&call.access(), "get measures", &address(&call)?).await?;
     let series = call.service().read_measures(&found.metric, &measures_query(&call)?).await?;
-    Ok(series_answer(&series))
+    Ok(Document::of(series).answer())
 }
 
 async fn post(call: Call) -> Answer {

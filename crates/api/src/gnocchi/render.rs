@@ -18,7 +18,12 @@ pub(super) fn json_answer(status: StatusCode, value: &Value) -> Response {
 
 /// An answer whose body is JSON already.
 pub(super) fn json_bytes(status: StatusCode, bytes: Vec<u8>) -> Response {
-    let mut response = Response::new(Body::from(bytes));
+    json_body(status, Body::from(bytes))
+}
+
+/// An answer whose body is or will be JSON.
+pub(super) fn json_body(status: StatusCode, body: Body) -> Response {
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response

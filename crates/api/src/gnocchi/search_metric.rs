@@ -1,15 +1,14 @@
 //! Search for points by their values: `/v1/search/metric`.
 
-use http::{Method, StatusCode};
+use http::Method;
 use nephometer_metric::ValueSearch;
 use nephometer_metric::query::parse_predicate;
 use nephometer_model::{MetricId, Timespan, Timestamp, parse_python_uuid, time};
 
 use super::arguments;
+use super::batch::by_metric_id;
 use super::call::Call;
 use super::error::ApiError;
-use super::points::write_named_series;
-use super::render::json_bytes;
 use super::route::{Answer, Route, handler};
 
 pub(super) fn routes() -> Vec<Route> {
@@ -38,9 +37,7 @@ async fn search(call: Call) -> Answer {
         stop,
     };
     let found = call.service().search_values(&metrics, &search).await?;
-    let mut out = Vec::new();
-    write_named_series(&mut out, found.iter().map(|(id, series)| (id.to_string(), series.as_slice())));
-    Ok(json_bytes(StatusCode::OK, out))
+    Ok(by_metric_id(found).answer())
 }
 
 fn metric_ids(call: &Call) -> Result<Vec<MetricId>, ApiError> {
