@@ -10,7 +10,7 @@ use nephometer_model::{AggregationMethod, ArchivePolicy, Reducer, Timespan};
 use nephometer_series::codec::ColumnId;
 use nephometer_series::{Points, aggregate_many};
 
-use crate::parts::PartSet;
+use crate::parts::{Part, PartSet};
 use crate::retention::{ceil_ns, oldest_bucket_ns};
 use crate::tombstones::hides_slot;
 use crate::view::{SeriesView, slice};
@@ -139,6 +139,7 @@ impl SeriesView {
     ) -> Result<Vec<Points>, StoreError> {
         let columns: Vec<ColumnId> = methods.iter().map(|method| ColumnId::from(*method)).collect();
         let mut results = vec![Points::default(); methods.len()];
+        let (mut slots, mut values) = (Vec::new(), Vec::new());
         for part in self.parts.rollups.iter().rev() {
             if part.row.max_ns < slots_ns.start || part.row.min_ns >= slots_ns.end {
                 continue;
@@ -147,23 +148,14 @@ impl SeriesView {
                 if entry.granularity_ns != granularity.ns() || entry.first_ns >= slots_ns.end {
                     return Ok(());
                 }
-                let mut slots = Vec::with_capacity(entry.count);
+                slots.clear();
                 block.decode_slots(index, &mut slots)?;
+                let begin = slots.partition_point(|slot| *slot < slots_ns.start);
+                let end = slots.partition_point(|slot| *slot < slots_ns.end).max(begin);
                 for (column, points) in columns.iter().zip(&mut results) {
-                    let mut values = Vec::with_capacity(slots.len());
+                    values.clear();
                     if block.decode_column(index, *column, &mut values)? {
-                        let present = slots.iter().zip(&values).filter(|(slot, value)| {
-                            slots_ns.contains(*slot)
-                                && !is_absent(**value)
-                                && !hides_slot(
-                                    &self.tombstones,
-                                    part.row.max_position,
-                                    **slot,
-                                    granularity.ns(),
-                                )
-                        });
-                        points.timestamps_ns.extend(present.clone().map(|(slot, _)| *slot));
-                        points.values.extend(present.map(|(_, value)| *value));
+                        self.add_slots(part, granularity, (&slots[begin..end], &values[begin..end]), points);
                     }
                 }
                 Ok(())
@@ -173,6 +165,28 @@ impl SeriesView {
             sort_slots(points);
         }
         Ok(results)
+    }
+
+    /// Appends those of `slots` of `part` that have a value and are not deleted.
+    fn add_slots(
+        &self,
+        part: &Part,
+        granularity: Timespan,
+        (slots, values): (&[i64], &[f64]),
+        points: &mut Points,
+    ) {
+        if self.tombstones.is_empty() && !values.iter().any(|value| is_absent(*value)) {
+            points.timestamps_ns.extend_from_slice(slots);
+            points.values.extend_from_slice(values);
+            return;
+        }
+        let position = part.row.max_position;
+        for (slot, value) in slots.iter().zip(values) {
+            if !is_absent(*value) && !hides_slot(&self.tombstones, position, *slot, granularity.ns()) {
+                points.timestamps_ns.push(*slot);
+                points.values.push(*value);
+            }
+        }
     }
 }
 
