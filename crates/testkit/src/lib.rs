@@ -2,4 +2,6 @@
 
 #[cfg(feature = "app")]
 pub mod app;
+#[cfg(feature = "keystone")]
+pub mod keystone;
 pub mod postgres;

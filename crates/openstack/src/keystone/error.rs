@@ -168,4 +168,13 @@ mod tests {
         let url = Url::parse("http://user:hush@[::1]:5000/v3/x?token=hush#y").unwrap();
         assert_eq!(shown(&url), "http://[::1]:5000/v3/x");
     }
+
+    proptest::proptest! {
+        #[test]
+        fn messages_are_short_and_clean(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..600)) {
+            let body = [b"hush".as_slice(), &body, b"hush"].concat();
+            let message = message_of(&body, &[&Secret::new("hush")]);
+            proptest::prop_assert!(!message.contains("hush") && message.chars().count() <= MAX_MESSAGE_CHARS + 1);
+        }
+    }
 }

@@ -96,36 +96,21 @@ pub(super) struct Transport {
 }
 
 impl Transport {
-    /// Reads the certificates. Proxies that the environment may name are not used: services of a cloud are near.
+    /// Reads the certificates.
     pub(super) fn new(options: &HttpOptions, clock: Arc<dyn Clock>) -> Result<Self, KeystoneError> {
         // Another part of the program may have been first; it is the same provider.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("nephometer/", env!("CARGO_PKG_VERSION")))
-            .no_proxy()
-            // Headers with tokens must not follow wherever an answer points.
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .connect_timeout(options.connect_timeout)
-            .pool_idle_timeout(IDLE);
-        if options.insecure {
-            builder = builder.tls_danger_accept_invalid_certs(true);
-        } else if let Some(path) = &options.ca_file {
-            let pem = read_pem("cafile", path)?;
-            let authorities = Certificate::from_pem_bundle(&pem).ok().filter(|found| !found.is_empty());
-            let wrong = || problem("cafile", path, "holds no certificate in PEM form");
-            builder = builder.tls_certs_only(authorities.ok_or_else(wrong)?);
-        }
-        if let Some(path) = &options.cert_file {
-            let mut pem = read_pem("certfile", path)?;
-            if let Some(key) = &options.key_file {
-                pem.push(b'\n');
-                pem.extend(read_pem("keyfile", key)?);
+        let builder = client(options)?;
+        let of_system = options.ca_file.is_none() && !options.insecure;
+        let built = match builder.build() {
+            // A small container may have no certificates at all, and need none.
+            Err(error) if of_system => {
+                tracing::warn!(reason = chain(&error), "no certificate of the system is trusted");
+                client(options)?.tls_certs_only([]).build()
             }
-            let wrong = |_| problem("certfile", path, "with keyfile, is no certificate and key in PEM form");
-            builder = builder.identity(Identity::from_pem(&pem).map_err(wrong)?);
-        }
-        let client = builder.build().map_err(|error| {
+            built => built,
+        };
+        let client = built.map_err(|error| {
             let reason = format!("cannot set up TLS: {}", chain(&error));
             KeystoneError::Settings(vec![Problem::new("cafile", reason)])
         })?;
@@ -204,6 +189,36 @@ impl Transport {
         let share = u32::try_from((bits ^ (bits >> 31)) % 1000).unwrap_or(0);
         pause / 2 + pause / 2 * share / 1000
     }
+}
+
+/// A client as `options` want it. Proxies that the environment may name are not used: services of a cloud are near.
+fn client(options: &HttpOptions) -> Result<reqwest::ClientBuilder, KeystoneError> {
+    let mut builder = reqwest::Client::builder()
+        .user_agent(concat!("nephometer/", env!("CARGO_PKG_VERSION")))
+        .no_proxy()
+        // Headers with tokens must not follow wherever an answer points.
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
+        .connect_timeout(options.connect_timeout)
+        .pool_idle_timeout(IDLE);
+    if options.insecure {
+        builder = builder.tls_danger_accept_invalid_certs(true);
+    } else if let Some(path) = &options.ca_file {
+        let pem = read_pem("cafile", path)?;
+        let authorities = Certificate::from_pem_bundle(&pem).ok().filter(|found| !found.is_empty());
+        let wrong = || problem("cafile", path, "holds no certificate in PEM form");
+        builder = builder.tls_certs_only(authorities.ok_or_else(wrong)?);
+    }
+    if let Some(path) = &options.cert_file {
+        let mut pem = read_pem("certfile", path)?;
+        if let Some(key) = &options.key_file {
+            pem.push(b'\n');
+            pem.extend(read_pem("keyfile", key)?);
+        }
+        let wrong = |_| problem("certfile", path, "with keyfile, is no certificate and key in PEM form");
+        builder = builder.identity(Identity::from_pem(&pem).map_err(wrong)?);
+    }
+    Ok(builder)
 }
 
 /// What the service asks to wait, where it says so in seconds.

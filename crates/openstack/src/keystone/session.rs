@@ -22,6 +22,8 @@ pub(super) const X_SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subjec
 
 /// Tokens are renewed so long before they end, or when a quarter of their life is left if that is less.
 const RENEW_BEFORE_NS: i64 = 300 * 1_000_000_000;
+/// While a token is still good, an attempt to renew it that failed is repeated no sooner.
+const RENEW_AGAIN_NS: i64 = 15 * 1_000_000_000;
 
 /// Everything that a session is made from; see [`KeystoneSettings::open`](super::KeystoneSettings::open) and
 /// [`CloudSource`](super::CloudSource).
@@ -187,18 +189,32 @@ impl Session {
         Self::over(Arc::clone(&self.transport), config, Arc::clone(&self.clock))
     }
 
-    /// The current token; signs in where there is none or it soon ends. While Keystone is away, a token that has not
-    /// ended yet goes on being used.
+    /// The current token; signs in where there is none or it soon ends. While somebody renews it, and while Keystone is
+    /// away, a token that has not ended yet goes on being used.
     pub async fn signed_in(&self) -> Result<Arc<SignedIn>, KeystoneError> {
         let now = self.clock.now();
         let known = self.current.read().clone();
-        match known {
-            Some(signed) if now < signed.renew_at => Ok(signed),
-            Some(signed) => match self.renew(Some(&signed)).await {
-                Err(error) if error.is_temporary() && self.clock.now() < signed.ends_at => Ok(signed),
-                outcome => outcome,
-            },
-            None => self.renew(None).await,
+        let Some(signed) = known else { return self.renew(None).await };
+        let is_good = now < signed.ends_at;
+        if now < signed.renew_at || (is_good && self.attempts.try_lock().is_err()) {
+            return Ok(signed);
+        }
+        match self.renew(Some(&signed)).await {
+            Err(error) if error.is_temporary() && self.clock.now() < signed.ends_at => {
+                tracing::warn!(%error, "the token cannot be renewed yet");
+                self.put_off_renewal(&signed);
+                Ok(signed)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn put_off_renewal(&self, signed: &SignedIn) {
+        let later = Timestamp::from_ns(self.clock.now().ns().saturating_add(RENEW_AGAIN_NS));
+        let put_off = SignedIn { renew_at: later.min(signed.ends_at), ..signed.clone() };
+        let mut current = self.current.write();
+        if current.as_ref().is_some_and(|current| current.token == signed.token) {
+            *current = Some(Arc::new(put_off));
         }
     }
 
@@ -209,7 +225,7 @@ impl Session {
         let mut attempts = self.attempts.lock().await;
         let current = self.current.read().clone();
         if let Some(current) = current
-            && stale.is_none_or(|stale| !Arc::ptr_eq(stale, &current))
+            && stale.is_none_or(|stale| stale.token != current.token)
         {
             return Ok(current);
         }

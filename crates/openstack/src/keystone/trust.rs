@@ -62,10 +62,11 @@ impl Session {
             .map_err(|error| KeystoneError::malformed(&self.config.auth_url, error.to_string()))
     }
 
-    /// Deletes a trust by `trustor_token`. One that is gone already is as good as deleted.
-    pub async fn delete_trust(&self, trustor_token: &Secret, id: &str) -> Result<(), KeystoneError> {
+    /// Deletes a trust by `token`, which is the trustor's or, where it impersonates, the trust's own. One that is gone
+    /// already is as good as deleted.
+    pub async fn delete_trust(&self, token: &Secret, id: &str) -> Result<(), KeystoneError> {
         let request = Request::new(Method::DELETE, "identity", &format!("/OS-TRUST/trusts/{}", segment(id)));
-        match self.request_as(trustor_token, &request).await {
+        match self.request_as(token, &request).await {
             Err(KeystoneError::Refused { status, .. }) if status == http::StatusCode::NOT_FOUND => Ok(()),
             outcome => outcome.map(drop),
         }

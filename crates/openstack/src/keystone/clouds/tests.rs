@@ -141,3 +141,12 @@ fn problems_tell_the_field_and_no_secret() {
     assert!(!error.contains("hunter2"), "{error}");
     assert!(!format!("{:?}", source(BOTH, &[]).0.files().unwrap()).contains("hunter2"));
 }
+
+proptest::proptest! {
+    #[test]
+    fn any_text_is_a_file_or_a_problem(text in "(clouds: )?[{}a-z:\\[\\], \n\"'&*|>#!-]{0,60}") {
+        if let Err(error) = read(Path::new("clouds.yaml"), &text) {
+            proptest::prop_assert!(error.to_string().starts_with("clouds.yaml: is not a file of clouds in YAML"));
+        }
+    }
+}
