@@ -21,6 +21,10 @@ use threads::{Job, Task};
 /// How many operations may wait for the writer or for the readers; beyond, they are refused at once.
 const QUEUE_LENGTH: usize = 4096;
 
+/// So many pages of the log are folded into the database at a time: pages that several writes have changed are then
+/// written and synced once.
+const LOG_PAGES: i64 = 4000;
+
 /// Where the embedded database is and how much it may use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SqliteSettings {
@@ -51,6 +55,7 @@ impl SqliteDatabase {
     pub(crate) fn open(settings: &SqliteSettings, shared: &Arc<Shared>) -> Result<Self, OpenError> {
         let mut writer = connect(&settings.path, settings.cache_kib)?;
         migrate::sqlite(&mut writer)?;
+        writer.pragma_update(None, "wal_autocheckpoint", LOG_PAGES)?;
         let (writes, queue) = crossbeam_channel::bounded(QUEUE_LENGTH);
         let session = SqliteSession::new(writer, Arc::clone(shared));
         let mut threads = vec![threads::spawn("index-writer", move || threads::write(session, &queue))?];

@@ -14,6 +14,9 @@ fn open(path: &Path) -> SqliteDatabase {
 }
 
 async fn add_label(session: &mut dyn Session, text: &str) -> Result<(), Failure> {
+    if text.starts_with("unwelcome") {
+        return Err(IndexError::Changed.into());
+    }
     session.execute("INSERT INTO label (text) VALUES ($1)", &[text.into()]).await?;
     if text.starts_with("refused") {
         return Err(IndexError::Changed.into());
@@ -43,8 +46,8 @@ fn a_failing_write_takes_nothing_along() {
     let directory = tempfile::tempdir().unwrap();
     let database = open(directory.path());
     let (sender, answers) = std::sync::mpsc::channel();
-    for number in 0..300 {
-        let text = format!("{} {number}", ["good", "refused", "panic"][number % 3]);
+    for number in 0..400 {
+        let text = format!("{} {number}", ["good", "refused", "panic", "unwelcome"][number % 4]);
         let sender = sender.clone();
         database.submit(
             true,
@@ -57,9 +60,9 @@ fn a_failing_write_takes_nothing_along() {
     }
     drop(sender);
     for (number, outcome) in answers {
-        match number % 3 {
+        match number % 4 {
             0 => outcome.unwrap(),
-            1 => assert_eq!(outcome, Err(Failure::Index(IndexError::Changed))),
+            1 | 3 => assert_eq!(outcome, Err(Failure::Index(IndexError::Changed))),
             _ => assert!(matches!(outcome, Err(Failure::Internal(_)))),
         }
     }
