@@ -53,26 +53,35 @@ pub(crate) enum Outcome {
 }
 
 /// What a job finds in its sack when it is planned, and carries out.
+///
+/// Spans that were deleted since the last flush wait for the next one: a replay of the log judges once more what is late
+/// among the measures that came before the delete, and must find in parts how far the series had come then.
 pub(crate) struct Orders {
     pub(crate) parts: Arc<PartSet>,
     pub(crate) tombstones: Tombstones,
     pub(crate) dead: KeyMap<u64>,
-    /// The position after the newest delete.
+    /// Whether deleted spans wait for the next flush; nothing can be rolled up before.
+    pub(crate) deletes_wait: bool,
+    /// The position after the newest delete that the catalog knows.
     executed_position: u64,
 }
 
 impl Orders {
     /// The parts that the catalog knows and the deletes of `sack` as they are now.
     pub(crate) fn of(core: &Core, sack: usize) -> Self {
+        let covered = core.counters.covered_position.load(Ordering::Acquire);
         let sack = core.sacks[sack].lock();
         let mut tombstones = Tombstones::default();
-        sack.tombstones.iter().for_each(|tombstone| tombstones.add(*tombstone));
-        let deletes = sack.tombstones.iter().map(|tombstone| tombstone.position);
-        let executed = deletes.chain(sack.dead.values().copied()).max();
+        let known = sack.tombstones.iter().filter(|tombstone| tombstone.position < covered);
+        known.for_each(|tombstone| tombstones.add(*tombstone));
+        let deletes = tombstones.iter().map(|tombstone| tombstone.position);
+        let dead = sack.dead.values().copied().filter(|position| *position < covered);
+        let executed = deletes.chain(dead).max();
         Self {
             parts: sack.known_parts(),
             tombstones,
             dead: sack.dead.clone(),
+            deletes_wait: sack.tombstones.iter().any(|tombstone| tombstone.position >= covered),
             executed_position: executed.map_or(0, |position| position + 1),
         }
     }
@@ -200,12 +209,13 @@ fn publish(
     Ok(Outcome::Merged)
 }
 
-/// Whether measures older than `floor_ns` have left the head, or are leaving it, or something was deleted, since the
-/// job began.
+/// Whether measures older than `floor_ns` have left the head, or are leaving it, since the job began, or something was
+/// deleted that the job does not carry out.
 fn has_newcomers(core: &Core, job: &Job, floor_ns: i64) -> bool {
     let sack = core.sacks[job.sack].lock();
     let known = &job.orders.parts.raw;
-    if sack.tombstones.iter().any(|tombstone| tombstone.position >= job.orders.executed_position) {
+    let orders = &job.orders.tombstones;
+    if sack.tombstones.iter().any(|tombstone| !orders.of(tombstone.key.0).contains(tombstone)) {
         return true;
     }
     let new = |part: &&Arc<Part>| known.iter().all(|other| other.row.id != part.row.id);

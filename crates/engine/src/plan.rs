@@ -42,7 +42,7 @@ pub(crate) fn next_job(
         None => rollup_tier(&core.settings, &orders.parts).map(|inputs| (PartKind::Rollup, inputs, false)),
     };
     let chosen = match chosen {
-        None => of_age(core, &orders, tried, now_ns)?,
+        None if !orders.deletes_wait => of_age(core, &orders, tried, now_ns)?,
         chosen => chosen,
     };
     let chosen = match chosen {

@@ -214,6 +214,30 @@ fn what_no_definition_shows_when_it_arrives_is_counted_once() {
 }
 
 #[test]
+fn what_came_too_late_stays_so_when_the_newest_is_deleted() {
+    let settings = Settings { merge_fan_in: 2, ..settings() };
+    let mut bench = Bench::new(settings, &[policy(1, 0, &[(60, Some(10))], &["count"])], 10_000);
+    for at in [1000, 9000] {
+        bench.write(1, 1, &[(at * S, 1.0)]).unwrap();
+        bench.flush();
+    }
+    bench.write(1, 1, &[(2000 * S, 1.0)]).unwrap();
+    bench.delete(1, 9000 * S, 9001 * S).unwrap();
+    bench.settle();
+    bench.crash(&mut Random(22));
+    let shown = [(960, 1.0)];
+    assert_eq!(bench.all(1, 1, "count", 60), shown);
+    assert_eq!(bench.late(1), [(1980, 60, 1)]);
+    bench.flush();
+    bench.settle();
+    bench.crash(&mut Random(23));
+    assert_eq!(bench.all(1, 1, "count", 60), shown);
+    assert_eq!(bench.late(1), [(1980, 60, 1)]);
+    let stored: u64 = bench.catalog.state().parts.iter().map(|row| row.points).sum();
+    assert_eq!(stored, 1, "what was deleted is gone");
+}
+
+#[test]
 fn one_wrong_clock_makes_nothing_late() {
     let bench = Bench::new(settings(), &[policy(1, 0, &[(60, Some(10))], &["count"])], 10_000);
     let far = 10_000 + 2 * 86_400;
