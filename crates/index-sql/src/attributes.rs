@@ -5,7 +5,7 @@
 //! might change (exponents, negative zero).
 
 use nephometer_drivers::IndexError;
-use nephometer_model::{Attribute, AttributeKind, AttributeValue, Attributes, Timestamp};
+use nephometer_model::{Attribute, AttributeKind, AttributeValue, Attributes, ResourceId, Timestamp};
 use serde_json::{Map, Value as Json, json};
 
 use crate::Failure;
@@ -140,26 +140,36 @@ pub(crate) fn same(one: &AttributeValue, other: &AttributeValue) -> bool {
     }
 }
 
-const ROWS: [(&str, ColumnType); 5] = [
+const ROWS: [(&str, ColumnType); 6] = [
     ("resource_pk", ColumnType::Int),
     ("attribute_pk", ColumnType::Int),
     ("text", ColumnType::Text),
     ("number", ColumnType::Real),
     ("integer", ColumnType::Int),
+    ("id", ColumnType::Uuid),
 ];
 
-/// Adds what searches see of the attributes of the resource `owner`, which has none yet.
+/// The condition that a row `{alias}` of an attribute table has no value.
+pub(crate) fn without_value(alias: &str) -> String {
+    format!("{alias}.text IS NULL AND {alias}.number IS NULL AND {alias}.integer IS NULL")
+}
+
+/// Adds what searches see of the attributes of the resource `owner` with this id: a row for each attribute of its type.
 pub(crate) async fn add_search_rows(
     session: &mut dyn Session,
     stored: &StoredType,
     owner: i64,
+    id: ResourceId,
     attributes: &Attributes,
 ) -> Result<(), Failure> {
     let mut batch = Batch::new(&ROWS);
     for (name, value) in attributes {
-        let (pk, _) = checked(stored, name, Some(value))?;
-        let [text, number, integer] = cells(value);
-        batch.push(vec![owner.into(), (*pk).into(), text, number, integer]);
+        checked(stored, name, Some(value))?;
+    }
+    for (name, (pk, _)) in &stored.attributes {
+        let [text, number, integer] =
+            attributes.get(name).map_or([Value::Null, Value::Null, Value::Null], cells);
+        batch.push(vec![owner.into(), (*pk).into(), text, number, integer, id.0.into()]);
     }
     if batch.rows.is_empty() { Ok(()) } else { session.insert("resource_attribute", &batch).await }
 }

@@ -108,25 +108,26 @@ impl Column {
         Self { kind, nullable: true, place }
     }
 
-    /// The value as an expression, for sorting and for the marker of a page.
-    pub(crate) fn expression(&self, branch: Branch) -> String {
+    /// The value as an expression, for sorting and for the marker of a page; `row` is the key of the resource.
+    pub(crate) fn expression(&self, branch: Branch, row: &str) -> String {
         match &self.place {
             Place::Row(expression) => expression.clone(),
             Place::Linked { reference, table, column } => {
                 format!("(SELECT x.{column} FROM {table} x WHERE x.pk = {reference})")
             }
             Place::Attribute { pk, column } => {
-                let (values, owner) = attribute_rows(branch);
+                let (values, owner) = attribute_rows(branch, row);
                 format!("(SELECT a.{column} FROM {values} a WHERE {owner} AND a.attribute_pk = {pk})")
             }
         }
     }
 }
 
-/// The table of a branch's attribute values, and the condition that ties a row `a` of it to the row searched.
-pub(crate) fn attribute_rows(branch: Branch) -> (&'static str, &'static str) {
+/// The table of a branch's attribute values, and the condition that ties a row `a` of it to the resource of key `row`
+/// or its revision.
+pub(crate) fn attribute_rows(branch: Branch, row: &str) -> (&'static str, String) {
     match branch {
-        Branch::Current => ("resource_attribute", "a.resource_pk = r.pk"),
-        Branch::Past => ("history_attribute", "a.revision = h.revision"),
+        Branch::Current => ("resource_attribute", format!("a.resource_pk = {row}")),
+        Branch::Past => ("history_attribute", "a.revision = h.revision".to_owned()),
     }
 }

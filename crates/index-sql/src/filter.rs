@@ -4,15 +4,15 @@
 //! becomes a condition that is true where the leaf (or its negation) is known to hold and else false or unknown, which
 //! AND and OR treat alike. So leaves may be searches of other tables, and these may use indexes.
 
+mod fold;
+mod keys;
 mod values;
-
-use std::collections::BTreeMap;
 
 use nephometer_drivers::IndexError;
 use nephometer_model::{Comparison, Filter, FilterValue, Timestamp};
 
 use crate::columns::{Branch, Column, Kind, Place, attribute_rows};
-use crate::session::Statement;
+use crate::session::{Dialect, Statement};
 use crate::types::StoredType;
 use crate::value::Value;
 use values::{convert, convert_all, python_text};
@@ -23,22 +23,16 @@ const MAX_PARAMETERS: usize = 30_000;
 /// At most so many searches are put together (SQLite takes 500).
 const MAX_UNION: usize = 100;
 
-/// How an equality of an attribute is searched for.
+/// How conditions are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lookup {
-    /// Few rows have the value: they are looked up first.
-    First,
-    /// More do: a walk through the rows asks whether a row is among them.
-    Among,
-    /// Very many do: a walk through the rows looks at the value of each.
-    Each,
+pub(crate) enum Look {
+    /// What few rows have is searched for, and indexes may be used for all.
+    Search,
+    /// Each looks at the one row that it is asked about, a resource with this key; no index leads to the row.
+    Row(&'static str),
+    /// Not a condition, but the search for the keys of all rows.
+    Keys,
 }
-
-/// Lookups of attributes by their keys; of others [`Lookup::First`].
-pub(crate) type Lookups = BTreeMap<i64, Lookup>;
-
-/// All attributes are looked up first.
-pub(crate) static LOOK_UP_FIRST: Lookups = Lookups::new();
 
 const TRUE: &str = "1 = 1";
 const FALSE: &str = "1 = 0";
@@ -50,14 +44,28 @@ pub(crate) struct Scope<'a> {
     pub(crate) branch: Branch,
     pub(crate) history: bool,
     pub(crate) now: Timestamp,
-    /// For equalities that all rows must have.
-    pub(crate) lookups: &'a Lookups,
+    pub(crate) look: Look,
 }
 
 impl Scope<'_> {
     /// The condition that `filter` holds; its parameters go into `statement`.
     pub(crate) fn condition(&self, statement: &mut Statement, filter: &Filter) -> Result<String, IndexError> {
-        self.compile(statement, filter, false)
+        self.compile(statement, &self.folded(filter), false)
+    }
+
+    /// The key of a resource as the row searched has it.
+    fn row(&self) -> &'static str {
+        if let Look::Row(row) = self.look { row } else { "r.pk" }
+    }
+
+    /// What keeps SQLite from using an index for the expression that follows.
+    fn plus(&self, dialect: Dialect) -> &'static str {
+        if dialect == Dialect::Sqlite && matches!(self.look, Look::Row(_)) { "+" } else { "" }
+    }
+
+    /// What ends a search of another table that PostgreSQL shall not turn into a join.
+    pub(crate) fn fence(&self, dialect: Dialect) -> &'static str {
+        if dialect == Dialect::Postgres && matches!(self.look, Look::Row(_)) { " OFFSET 0" } else { "" }
     }
 
     fn compile(
@@ -88,11 +96,11 @@ impl Scope<'_> {
         negated: bool,
         conjunction: bool,
     ) -> Result<String, IndexError> {
-        let scope = if conjunction { *self } else { Self { lookups: &LOOK_UP_FIRST, ..*self } };
-        let conditions = parts.iter().map(|part| scope.compile(statement, part, negated));
+        let conditions = parts.iter().map(|part| self.compile(statement, part, negated));
         let conditions = conditions.collect::<Result<Vec<_>, _>>()?;
         if !conjunction
             && self.branch == Branch::Current
+            && self.look == Look::Search
             && (2..=MAX_UNION).contains(&conditions.len())
             && parts.iter().all(|part| self.is_selective(part, negated))
         {
@@ -119,14 +127,6 @@ impl Scope<'_> {
         }
     }
 
-    /// The attribute, its column and its value, where `filter` wants one of an attribute.
-    pub(crate) fn attribute_equality(&self, filter: &Filter) -> Option<(i64, &'static str, Value)> {
-        let Filter::Compare(Comparison::Eq, name, value) = filter else { return None };
-        let column = self.column(name).ok()?;
-        let Place::Attribute { pk, column: cell } = column.place else { return None };
-        Some((pk, cell, convert(column.kind, value, self.now)?))
-    }
-
     fn column(&self, name: &str) -> Result<Column, IndexError> {
         if name == "lifespan" {
             return Ok(Column::lifespan(self.branch));
@@ -146,13 +146,14 @@ impl Scope<'_> {
         negated: bool,
     ) -> Result<String, IndexError> {
         if let "created_by_user_id" | "created_by_project_id" = name {
-            return created_by(statement, comparison, name, value, negated);
+            let plus = self.plus(statement.dialect);
+            return created_by(statement, plus, comparison, name, value, negated);
         }
         let column = self.column(name)?;
         if *value == FilterValue::Null {
             return Ok(match comparison {
-                Comparison::Eq => self.presence(&column, negated),
-                Comparison::Ne => self.presence(&column, !negated),
+                Comparison::Eq => self.presence(statement.dialect, &column, negated),
+                Comparison::Ne => self.presence(statement.dialect, &column, !negated),
                 _ => FALSE.to_owned(),
             });
         }
@@ -164,23 +165,25 @@ impl Scope<'_> {
         };
         let value = statement.param(value);
         if comparison == Comparison::Ne && !negated {
-            return Ok(self.differs(&column, &value));
+            return Ok(self.differs(statement.dialect, &column, &value));
         }
         let equality = matches!((comparison, negated), (Comparison::Eq, false) | (Comparison::Ne, true));
         let leaf = |expression: &str| compare_values(expression, comparison, &value, negated);
-        Ok(self.search(&column, leaf, equality))
+        Ok(self.search(statement.dialect, &column, leaf, equality))
     }
 
     /// The condition that the row has another value than the parameter `value`, or none.
-    fn differs(&self, column: &Column, value: &str) -> String {
+    fn differs(&self, dialect: Dialect, column: &Column, value: &str) -> String {
         if let Place::Attribute { .. } = column.place {
-            return format!(
-                "NOT {}",
-                self.search(column, |expression| format!("{expression} = {value}"), false)
-            );
+            let same = self.search(dialect, column, |expression| format!("{expression} = {value}"), false);
+            return format!("NOT {same}");
         }
-        let other = self.search(column, |expression| format!("{expression} <> {value}"), false);
-        if column.nullable { format!("({} OR {other})", self.presence(column, false)) } else { other }
+        let other = self.search(dialect, column, |expression| format!("{expression} <> {value}"), false);
+        if column.nullable {
+            format!("({} OR {other})", self.presence(dialect, column, false))
+        } else {
+            other
+        }
     }
 
     fn among(
@@ -207,50 +210,68 @@ impl Scope<'_> {
         }
         let list = statement.param(list);
         let dialect = statement.dialect;
-        Ok(self.search(&column, |expression| dialect.any_of(expression, &list, negated), !negated))
+        Ok(self.search(dialect, &column, |expression| dialect.any_of(expression, &list, negated), !negated))
     }
 
     /// The condition that the row has no value (with `negated`: has one).
-    fn presence(&self, column: &Column, negated: bool) -> String {
+    fn presence(&self, dialect: Dialect, column: &Column, negated: bool) -> String {
         let expression = match &column.place {
             Place::Row(expression) => expression.as_str(),
             Place::Linked { reference, .. } => reference,
-            Place::Attribute { pk, .. } => {
-                let (table, owner) = attribute_rows(self.branch);
-                let not = if negated { "" } else { "NOT " };
+            Place::Attribute { pk, column } => {
+                let (table, owner) = attribute_rows(self.branch, self.row());
+                let (not, fence) = (if negated { "" } else { "NOT " }, self.fence(dialect));
                 return format!(
-                    "{not}EXISTS (SELECT 1 FROM {table} a WHERE {owner} AND a.attribute_pk = {pk})"
+                    "{not}EXISTS (SELECT 1 FROM {table} a WHERE {owner} AND a.attribute_pk = {pk} \
+                     AND a.{column} IS NOT NULL{fence})"
                 );
             }
         };
-        format!("{expression} IS {}NULL", if negated { "NOT " } else { "" })
+        let plus = self.plus(dialect);
+        format!("{plus}{expression} IS {}NULL", if negated { "NOT " } else { "" })
     }
 
     /// The condition that the row has a value for which `leaf` holds. Few rows are expected where the leaf tells
     /// `selective`: then they are looked up first, else row by row.
-    fn search(&self, column: &Column, leaf: impl Fn(&str) -> String, selective: bool) -> String {
-        match &column.place {
-            Place::Row(expression) => leaf(expression),
+    fn search(
+        &self,
+        dialect: Dialect,
+        column: &Column,
+        leaf: impl Fn(&str) -> String,
+        selective: bool,
+    ) -> String {
+        let plus = self.plus(dialect);
+        let condition = match &column.place {
+            Place::Row(expression) => leaf(&format!("{plus}{expression}")),
             Place::Linked { reference, table, column } => {
                 let leaf = leaf(&format!("x.{column}"));
-                format!("{reference} IN (SELECT x.pk FROM {table} x WHERE {leaf})")
+                format!("{plus}{reference} IN (SELECT x.pk FROM {table} x WHERE {leaf})")
             }
             Place::Attribute { pk, column } => {
                 let leaf = leaf(&format!("a.{column}"));
-                let lookup = self.lookups.get(pk).copied().unwrap_or(Lookup::First);
-                if selective && self.branch == Branch::Current && lookup != Lookup::Each {
-                    // The plus keeps SQLite from looking rows up by their keys.
-                    let plus = if lookup == Lookup::Among { "+" } else { "" };
-                    return format!(
-                        "{plus}r.pk IN (SELECT a.resource_pk FROM resource_attribute a \
-                         WHERE a.attribute_pk = {pk} AND {leaf})"
-                    );
+                let keys = format!(
+                    "SELECT a.resource_pk FROM resource_attribute a WHERE a.attribute_pk = {pk} AND {leaf}"
+                );
+                if self.look == Look::Keys {
+                    return keys;
                 }
-                let (table, owner) = attribute_rows(self.branch);
-                format!("EXISTS (SELECT 1 FROM {table} a WHERE {owner} AND a.attribute_pk = {pk} AND {leaf})")
+                if selective && self.branch == Branch::Current && self.look == Look::Search {
+                    return format!("r.pk IN ({keys})");
+                }
+                let (table, owner) = attribute_rows(self.branch, self.row());
+                let fence = self.fence(dialect);
+                return format!(
+                    "EXISTS (SELECT 1 FROM {table} a WHERE {owner} AND a.attribute_pk = {pk} AND {leaf}{fence})"
+                );
             }
-        }
+        };
+        if self.look == Look::Keys { keys_where(&condition) } else { condition }
     }
+}
+
+/// The search for the keys of resources of which a condition holds.
+fn keys_where(condition: &str) -> String {
+    format!("SELECT r.pk FROM resource r WHERE {condition}")
 }
 
 /// All or any of `parts`, nested by halves: databases limit how deep an expression may be.
@@ -297,6 +318,7 @@ fn escaped(text: &str) -> String {
 /// The user before, or the project after, the colon of the creator; a creator without colon has neither.
 fn created_by(
     statement: &mut Statement,
+    plus: &str,
     comparison: Comparison,
     name: &str,
     value: &FilterValue,
@@ -310,7 +332,7 @@ fn created_by(
         _ => return Err(invalid()),
     };
     if *value == FilterValue::Null {
-        return Ok(format!("r.creator_pk IS {}NULL", if inverted { "NOT " } else { "" }));
+        return Ok(format!("{plus}r.creator_pk IS {}NULL", if inverted { "NOT " } else { "" }));
     }
     let pattern = if comparison == Comparison::Like { text.clone() } else { escaped(&text) };
     let backslashes = pattern.len() - pattern.trim_end_matches('\\').len();
@@ -318,7 +340,7 @@ fn created_by(
         return Err(invalid());
     }
     let condition = creator_condition(statement, comparison, name, &text, &pattern, inverted);
-    Ok(format!("r.creator_pk IN (SELECT x.pk FROM creator x WHERE {condition})"))
+    Ok(format!("{plus}r.creator_pk IN (SELECT x.pk FROM creator x WHERE {condition})"))
 }
 
 /// The condition on a creator `x` that its user or project is the one wanted.

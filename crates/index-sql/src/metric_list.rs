@@ -1,15 +1,18 @@
 //! Lists of metrics.
 
-use nephometer_drivers::{IndexCounts, MetricAccess, MetricQuery, Sort};
+mod access;
+
+use std::collections::HashMap;
+
+use nephometer_drivers::{IndexCounts, MetricQuery, Sort};
 use nephometer_model::{Metric, parse_python_uuid};
 
-use crate::columns::Branch;
-use crate::filter::{LOOK_UP_FIRST, Scope, creator_of_project};
 use crate::metrics::{COLUMNS, load};
 use crate::session::{Session, Statement, query_one};
 use crate::sort::{self, SortKey};
-use crate::value::Value;
-use crate::{Failure, resources, types};
+use crate::value::{Row, Value};
+use crate::{Failure, resources};
+use access::Visible;
 
 /// The value of a sort key, and whether it may be null.
 fn key_expression(key: &str) -> Option<(&'static str, bool)> {
@@ -40,20 +43,33 @@ fn keys(sorts: &[Sort]) -> Result<(Vec<SortKey>, String), Failure> {
 pub(crate) async fn list(session: &mut dyn Session, query: &MetricQuery) -> Result<Vec<Metric>, Failure> {
     let sorts = sort::completed(&query.page.sorts, &["id"], &["id"]);
     let (keys, sort_columns) = keys(&sorts)?;
+    let marker = match &query.page.marker {
+        None => None,
+        Some(marker) => Some(marker_values(session, marker, &keys, &sort_columns).await?),
+    };
+    let Some(wanted) = Wanted::resolve(session, query).await? else { return Ok(Vec::new()) };
+    let visible = match &query.access {
+        None => Visible::All,
+        Some(access) => access::resolve(session, query, access).await?,
+    };
     let mut statement = Statement::new(session.dialect());
-    let generic = types::require(session, types::GENERIC, "").await?;
-    let now = session.shared().clock.now();
-    let scope =
-        Scope { stored: &generic, branch: Branch::Current, history: false, now, lookups: &LOOK_UP_FIRST };
-    let mut conditions = conditions(&mut statement, query);
-    if let Some(access) = &query.access {
-        conditions.push(access_condition(&mut statement, &scope, access)?);
+    let branches = visible.branches(&mut statement)?;
+    let branches = branches.into_iter().map(|visible| {
+        let mut conditions = wanted.conditions(&mut statement);
+        conditions.extend(visible);
+        let matching = if conditions.is_empty() {
+            String::new()
+        } else {
+            format!(" WHERE {}", conditions.join(" AND "))
+        };
+        format!("SELECT m.key{sort_columns} FROM metric m{matching}")
+    });
+    let branches = branches.collect::<Vec<_>>().join(" UNION ALL ");
+    if branches.is_empty() {
+        return Ok(Vec::new());
     }
-    let matching =
-        if conditions.is_empty() { String::new() } else { format!(" WHERE {}", conditions.join(" AND ")) };
-    statement.push(&format!("SELECT u.* FROM (SELECT {COLUMNS}{sort_columns} FROM metric m{matching}) u"));
-    if let Some(marker) = &query.page.marker {
-        let values = marker_values(session, marker, &keys, &sort_columns).await?;
+    statement.push(&format!("SELECT u.key FROM ({branches}) u"));
+    if let Some(values) = marker {
         let after = sort::after(&mut statement, &keys, values);
         statement.push(&format!(" WHERE {after}"));
     }
@@ -63,7 +79,19 @@ pub(crate) async fn list(session: &mut dyn Session, query: &MetricQuery) -> Resu
         statement.push(&format!(" LIMIT {limit}"));
     }
     let rows = session.query_once(&statement.text, &statement.params).await?;
-    load(session, rows).await
+    by_key(session, rows).await
+}
+
+/// The metrics of which there are the keys, in the order of these.
+async fn by_key(session: &mut dyn Session, rows: Vec<Row>) -> Result<Vec<Metric>, Failure> {
+    let keys = rows.into_iter().map(|mut row| row.int()).collect::<Result<Vec<_>, _>>()?;
+    let places: HashMap<i64, usize> = keys.iter().copied().zip(0..).collect();
+    let condition = session.dialect().any_of("m.key", "$1", false);
+    let sql = format!("SELECT {COLUMNS} FROM metric m WHERE {condition}");
+    let rows = session.query(&sql, &[Value::Ints(keys)]).await?;
+    let mut metrics = load(session, rows).await?;
+    metrics.sort_by_cached_key(|metric| places.get(&metric.key.0.cast_signed()).copied());
+    Ok(metrics)
 }
 
 async fn marker_values(
@@ -81,59 +109,59 @@ async fn marker_values(
     sort::marker_values(&mut row, keys)
 }
 
-/// The conditions that a query names.
-fn conditions(statement: &mut Statement, query: &MetricQuery) -> Vec<String> {
-    let dialect = statement.dialect;
-    let mut conditions = Vec::new();
-    if let Some(ids) = &query.ids {
-        let ids = statement.param(Value::Uuids(ids.iter().map(|id| id.0).collect()));
-        conditions.push(dialect.any_of("m.id", &ids, false));
-    }
-    if let Some(names) = &query.names {
-        let names = statement.param(Value::Texts(names.clone()));
-        let named = dialect.any_of("x.text", &names, false);
-        conditions.push(format!("m.name_pk IN (SELECT x.pk FROM label x WHERE {named})"));
-    }
-    if let Some(ids) = &query.resource_ids {
-        let ids = statement.param(Value::Uuids(resources::unique(ids)));
-        let owners = dialect.any_of("x.id", &ids, false);
-        conditions.push(format!("m.resource_pk IN (SELECT x.pk FROM resource x WHERE {owners})"));
-    }
-    for (value, reference, key, table, column) in [
-        (&query.unit, "unit_pk", "pk", "label", "text"),
-        (&query.creator, "creator_pk", "pk", "creator", "text"),
-        (&query.policy_name, "policy_key", "key", "archive_policy", "name"),
-    ] {
-        if let Some(value) = value {
-            let value = statement.param(value);
-            conditions
-                .push(format!("m.{reference} = (SELECT x.{key} FROM {table} x WHERE x.{column} = {value})"));
+/// What a query names, as keys of rows: columns of `metric` and the values of which they have one.
+struct Wanted(Vec<(&'static str, Value)>);
+
+impl Wanted {
+    /// What `query` names; nothing where it names something that is not there.
+    async fn resolve(session: &mut dyn Session, query: &MetricQuery) -> Result<Option<Self>, Failure> {
+        let mut wanted = Vec::new();
+        if let Some(ids) = &query.ids {
+            wanted.push(("id", Value::Uuids(ids.iter().map(|id| id.0).collect())));
         }
+        for (column, table, key, named, values) in [
+            ("name_pk", "label", "pk", "text", query.names.clone().map(Value::Texts)),
+            (
+                "resource_pk",
+                "resource",
+                "pk",
+                "id",
+                query.resource_ids.as_ref().map(|ids| Value::Uuids(resources::unique(ids))),
+            ),
+            ("unit_pk", "label", "pk", "text", one(&query.unit)),
+            ("creator_pk", "creator", "pk", "text", one(&query.creator)),
+            ("policy_key", "archive_policy", "key", "name", one(&query.policy_name)),
+        ] {
+            let Some(values) = values else { continue };
+            let condition = session.dialect().any_of(&format!("x.{named}"), "$1", false);
+            let sql = format!("SELECT x.{key} FROM {table} x WHERE {condition}");
+            let rows = session.query(&sql, &[values]).await?;
+            let mut keys = rows.into_iter().map(|mut row| row.int()).collect::<Result<Vec<_>, _>>()?;
+            wanted.push(match keys.as_mut_slice() {
+                [] => return Ok(None),
+                // An index has all metrics of one key in the order of ids.
+                [key] => (column, Value::Int(*key)),
+                _ => (column, Value::Ints(keys)),
+            });
+        }
+        Ok(Some(Self(wanted)))
     }
-    conditions
+
+    fn conditions(&self, statement: &mut Statement) -> Vec<String> {
+        let dialect = statement.dialect;
+        let condition = |(column, value): &(&str, Value)| {
+            let param = statement.param(value.clone());
+            match value {
+                Value::Int(_) => format!("m.{column} = {param}"),
+                _ => dialect.any_of(&format!("m.{column}"), &param, false),
+            }
+        };
+        self.0.iter().map(condition).collect()
+    }
 }
 
-/// The condition that a caller may see a metric: by its creator's project, or by its resource.
-fn access_condition(
-    statement: &mut Statement,
-    scope: &Scope<'_>,
-    access: &MetricAccess,
-) -> Result<String, Failure> {
-    let mut ways = Vec::new();
-    if let Some(project) = &access.created_by_project_id {
-        let creator = creator_of_project(statement, project);
-        ways.push(format!("m.creator_pk IN (SELECT x.pk FROM creator x WHERE {creator})"));
-    }
-    match &access.resource_filter {
-        None => {}
-        Some(filter) => {
-            let condition = scope.condition(statement, filter)?;
-            ways.push(format!("m.resource_pk IN (SELECT r.pk FROM resource r WHERE {condition})"));
-        }
-    }
-    // Each way has an index of its own, which an OR would not use.
-    let each: Vec<_> = ways.iter().map(|way| format!("SELECT m.key FROM metric m WHERE {way}")).collect();
-    Ok(if each.is_empty() { "1 = 0".to_owned() } else { format!("m.key IN ({})", each.join(" UNION ALL ")) })
+fn one(text: &Option<String>) -> Option<Value> {
+    text.clone().map(|text| Value::Texts(vec![text]))
 }
 
 /// How many of each there are.

@@ -7,8 +7,13 @@ use crate::OpenError;
 use crate::postgres_chain;
 
 /// The steps: SQLite's text and PostgreSQL's. Released steps never change; new ones are added at the end.
-const STEPS: [(&str, &str); 1] =
-    [(include_str!("migrations/sqlite/0001_index.sql"), include_str!("migrations/postgres/0001_index.sql"))];
+const STEPS: [(&str, &str); 2] = [
+    (include_str!("migrations/sqlite/0001_index.sql"), include_str!("migrations/postgres/0001_index.sql")),
+    (
+        include_str!("migrations/sqlite/0002_attribute_order.sql"),
+        include_str!("migrations/postgres/0002_attribute_order.sql"),
+    ),
+];
 
 /// Serialises schema changes of all processes at one PostgreSQL database; the number means nothing.
 const ADVISORY_LOCK: i64 = 0x6e65_7068_6f6d_6574;

@@ -4,7 +4,7 @@ use nephometer_drivers::{IndexError, NewResource, ResourceMetric};
 use nephometer_model::{Attributes, Filter, Metric, MetricId, Resource, ResourceId, Revision, Timestamp};
 
 use crate::columns::Branch;
-use crate::filter::{LOOK_UP_FIRST, Scope};
+use crate::filter::{Look, Scope};
 use crate::session::{Session, Statement, query_opt};
 use crate::types::{self, StoredType};
 use crate::value::{Batch, ColumnType, Row, Value};
@@ -143,7 +143,7 @@ pub(crate) async fn create(session: &mut dyn Session, new: &NewResource) -> Resu
         return Err(taken().into());
     }
     let pk = insert(session, &stored, new).await?.ok_or_else(taken)?;
-    attributes::add_search_rows(session, &stored, pk, &new.attributes).await?;
+    attributes::add_search_rows(session, &stored, pk, new.id, &new.attributes).await?;
     resource_metrics::attach(session, pk, new.creator.as_deref(), &new.metrics).await?;
     Ok(made(new))
 }
@@ -226,8 +226,7 @@ pub(crate) async fn delete_matching(
     let stored = types::require(session, type_name, "").await?;
     let now = session.shared().clock.now();
     let mut statement = Statement::new(session.dialect());
-    let scope =
-        Scope { stored: &stored, branch: Branch::Current, history: false, now, lookups: &LOOK_UP_FIRST };
+    let scope = Scope { stored: &stored, branch: Branch::Current, history: false, now, look: Look::Search };
     let condition = scope.condition(&mut statement, filter)?;
     statement.push(&format!("SELECT r.pk FROM resource r WHERE {condition}"));
     if !stored.is_generic() {

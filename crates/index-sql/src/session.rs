@@ -32,6 +32,14 @@ impl Dialect {
             (Self::Postgres, true) => format!("{expression} <> ALL({parameter})"),
         }
     }
+
+    /// The number `expression` in a form for which no index is used.
+    pub(crate) fn unindexed(self, expression: &str) -> String {
+        match self {
+            Self::Sqlite => format!("+{expression}"),
+            Self::Postgres => format!("({expression} + 0)"),
+        }
+    }
 }
 
 /// What all sessions of one index have in common.

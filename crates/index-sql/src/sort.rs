@@ -72,6 +72,15 @@ pub(crate) fn marker_values(row: &mut Row, keys: &[SortKey]) -> Result<Vec<Value
 
 /// The condition that a row comes after the one whose keys have the values `marker`.
 pub(crate) fn after(statement: &mut Statement, keys: &[SortKey], marker: Vec<Value>) -> String {
+    if let [first, ..] = keys
+        && keys.iter().all(|key| !key.nullable && key.descending == first.descending)
+    {
+        // One comparison of rows: an index leads to just this place.
+        let columns: Vec<_> = (0..keys.len()).map(|number| format!("u.s{number}")).collect();
+        let values: Vec<_> = marker.into_iter().map(|value| statement.param(value)).collect();
+        let operator = if first.descending { "<" } else { ">" };
+        return format!("({}) {operator} ({})", columns.join(", "), values.join(", "));
+    }
     let params: Vec<Option<String>> = marker
         .into_iter()
         .map(|value| if value == Value::Null { None } else { Some(statement.param(value)) })

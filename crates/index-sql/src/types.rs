@@ -139,9 +139,7 @@ pub(crate) async fn update(
         stored.attributes.insert(attribute_name.clone(), (pk, *attribute));
         if let Some(fill) = fill {
             attributes::checked(&stored, attribute_name, Some(fill))?;
-            for rows in [&CURRENT, &PAST] {
-                fill_rows(session, rows, stored.pk, pk, attribute_name, fill).await?;
-            }
+            fill_rows(session, stored.pk, pk, attribute_name, fill).await?;
         }
     }
     Ok(stored.into_model())
@@ -154,7 +152,11 @@ async fn set_attribute(
     attribute: &Attribute,
 ) -> Result<i64, Failure> {
     let Some((pk, known)) = stored.attributes.get(name) else {
-        return insert_attribute(session, stored.pk, name, attribute).await;
+        let pk = insert_attribute(session, stored.pk, name, attribute).await?;
+        let sql = "INSERT INTO resource_attribute (resource_pk, attribute_pk, id) \
+                   SELECT r.pk, CAST($2 AS BIGINT), r.id FROM resource r WHERE r.type_pk = $1";
+        session.execute(sql, &[stored.pk.into(), pk.into()]).await?;
+        return Ok(pk);
     };
     if std::mem::discriminant::<AttributeKind>(&known.kind) != std::mem::discriminant(&attribute.kind) {
         return Err(Failure::Internal(format!("attribute {name} cannot become another kind")));
@@ -218,31 +220,42 @@ async fn remove_attribute(
     Ok(())
 }
 
+/// Gives a value to all resources and revisions that have none of an attribute.
 async fn fill_rows(
     session: &mut dyn Session,
-    AttributeRows { table, key, values, owner, of_type }: &AttributeRows,
     type_pk: i64,
     attribute_pk: i64,
     name: &str,
     fill: &AttributeValue,
 ) -> Result<(), Failure> {
-    let empty = format!(
-        "{of_type} AND NOT EXISTS (SELECT 1 FROM {values} a WHERE a.{owner} = o.{key} AND a.attribute_pk = $2)"
-    );
     let with = match session.dialect() {
         Dialect::Sqlite => "json_patch(o.attributes, $3)",
         Dialect::Postgres => "(o.attributes::jsonb || CAST($3 AS TEXT)::jsonb)::text",
     };
     let json = attributes::encode(&Attributes::from([(name.to_owned(), fill.clone())]));
-    let sql = format!("UPDATE {table} AS o SET attributes = {with} WHERE {empty}");
-    session.execute(&sql, &[type_pk.into(), attribute_pk.into(), json.into()]).await?;
-    let sql = format!(
-        "INSERT INTO {values} ({owner}, attribute_pk, text, number, integer) \
-         SELECT o.{key}, CAST($2 AS BIGINT), CAST($3 AS TEXT), CAST($4 AS DOUBLE PRECISION), CAST($5 AS BIGINT) \
-         FROM {table} o WHERE {empty}"
-    );
+    let without = attributes::without_value("a");
     let [text, number, integer] = attributes::cells(fill);
     let params: [Value; 5] = [type_pk.into(), attribute_pk.into(), text, number, integer];
-    session.execute(&sql, &params).await?;
+    for AttributeRows { table, key, values, owner, of_type } in [&CURRENT, &PAST] {
+        let empty = format!(
+            "{of_type} AND NOT EXISTS (SELECT 1 FROM {values} a \
+             WHERE a.{owner} = o.{key} AND a.attribute_pk = $2 AND NOT ({without}))"
+        );
+        let sql = format!("UPDATE {table} AS o SET attributes = {with} WHERE {empty}");
+        session.execute(&sql, &[type_pk.into(), attribute_pk.into(), json.as_str().into()]).await?;
+        if *table == PAST.table {
+            let sql = format!(
+                "INSERT INTO {values} ({owner}, attribute_pk, text, number, integer) SELECT o.{key}, \
+                 CAST($2 AS BIGINT), CAST($3 AS TEXT), CAST($4 AS DOUBLE PRECISION), CAST($5 AS BIGINT) \
+                 FROM {table} o WHERE {empty}"
+            );
+            session.execute(&sql, &params).await?;
+        }
+    }
+    let sql = format!(
+        "UPDATE resource_attribute AS a SET text = $2, number = $3, integer = $4 \
+         WHERE a.attribute_pk = $1 AND {without}"
+    );
+    session.execute(&sql, &params[1..]).await?;
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Changing a resource, with a revision of what it was.
 
 use nephometer_drivers::{IndexError, ResourceChange};
-use nephometer_model::{Attributes, Resource, ResourceId, Timestamp};
+use nephometer_model::{Resource, ResourceId, Timestamp};
 
 use crate::session::{Session, query_one};
 use crate::types::{self, StoredType};
@@ -77,9 +77,10 @@ async fn keep_history(session: &mut dyn Session, pk: i64, end: Timestamp) -> Res
                FROM resource WHERE pk = $1 RETURNING revision";
     let revision = query_one(session, sql, &[pk.into(), end.micros().into()]).await?.int()?;
     let sql = "INSERT INTO history_attribute (revision, attribute_pk, text, number, integer) \
-               SELECT CAST($2 AS BIGINT), attribute_pk, text, number, integer \
-               FROM resource_attribute WHERE resource_pk = $1";
-    session.execute(sql, &[pk.into(), revision.into()]).await?;
+               SELECT CAST($2 AS BIGINT), a.attribute_pk, a.text, a.number, a.integer \
+               FROM resource_attribute a WHERE a.resource_pk = $1";
+    let sql = format!("{sql} AND NOT ({})", attributes::without_value("a"));
+    session.execute(&sql, &[pk.into(), revision.into()]).await?;
     Ok(())
 }
 
@@ -101,15 +102,15 @@ async fn store(
     let sql = "UPDATE resource SET user_id = $2, project_id = $3, started_at = $4, ended_at = $5, \
                revision_start = $6, attributes = $7 WHERE pk = $1";
     session.execute(sql, &params).await?;
-    replace_search_rows(session, stored, pk, &after.attributes).await
+    replace_search_rows(session, stored, pk, after).await
 }
 
 async fn replace_search_rows(
     session: &mut dyn Session,
     stored: &StoredType,
     pk: i64,
-    values: &Attributes,
+    after: &Resource,
 ) -> Result<(), Failure> {
     session.execute("DELETE FROM resource_attribute WHERE resource_pk = $1", &[pk.into()]).await?;
-    attributes::add_search_rows(session, stored, pk, values).await
+    attributes::add_search_rows(session, stored, pk, after.id, &after.attributes).await
 }

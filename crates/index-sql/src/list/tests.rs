@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use nephometer_drivers::{Direction, Indexer, NewResource, NullOrder, Page};
 use nephometer_model::{
-    Attribute, AttributeKind, AttributeValue, Attributes, FilterValue, ManualClock, ResourceId, ResourceType,
-    ResourceTypeState,
+    Attribute, AttributeKind, AttributeValue, Attributes, Comparison, FilterValue, ManualClock, ResourceId,
+    ResourceType, ResourceTypeState,
 };
+use nephometer_testkit::postgres::Postgres;
+use uuid::Uuid;
 
 use super::*;
-use crate::{SqlIndex, SqliteSettings};
+use crate::{PostgresSettings, SqlIndex, SqliteSettings};
 
 const RESOURCES: u128 = 60;
 
@@ -41,10 +43,7 @@ fn resource(number: u128) -> NewResource {
     }
 }
 
-async fn populated(directory: &tempfile::TempDir) -> SqlIndex {
-    let settings = SqliteSettings::at(directory.path().join("index.sqlite"));
-    let clock = Arc::new(ManualClock::at(Timestamp::from_ns(0)));
-    let index = SqlIndex::open_sqlite(&settings, clock).unwrap();
+async fn populate(index: &SqlIndex) {
     let kind = AttributeKind::String { min_length: 0, max_length: 9 };
     let attributes = ["zone", "rack"].map(|name| (name.to_owned(), Attribute { kind, required: false }));
     let state = ResourceTypeState::Active;
@@ -53,7 +52,6 @@ async fn populated(directory: &tempfile::TempDir) -> SqlIndex {
     for number in 0..RESOURCES {
         index.create_resource(resource(number)).await.unwrap();
     }
-    index
 }
 
 fn filters() -> Vec<Filter> {
@@ -89,10 +87,8 @@ fn orders() -> Vec<Vec<Sort>> {
     orders
 }
 
-#[tokio::test]
-async fn pages_are_the_whole_list_however_they_are_found() {
-    let directory = tempfile::tempdir().unwrap();
-    let index = populated(&directory).await;
+async fn pages_are_the_whole_list(index: &SqlIndex) {
+    populate(index).await;
     for filter in filters() {
         for sorts in orders() {
             let page = Page { limit: None, marker: None, sorts };
@@ -116,4 +112,20 @@ async fn pages_are_the_whole_list_however_they_are_found() {
             assert_eq!(walked, whole, "{:?} {:?}", query.filter, query.page.sorts);
         }
     }
+}
+
+#[tokio::test]
+async fn pages_of_sqlite_are_the_whole_list_however_they_are_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = SqliteSettings::at(directory.path().join("index.sqlite"));
+    let clock = Arc::new(ManualClock::at(Timestamp::from_ns(0)));
+    pages_are_the_whole_list(&SqlIndex::open_sqlite(&settings, clock).unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pages_of_postgres_are_the_whole_list_however_they_are_found() {
+    let url = tokio::task::spawn_blocking(|| Postgres::shared().unwrap().fresh_database().unwrap());
+    let settings = PostgresSettings { connections: 1, ..PostgresSettings::at(url.await.unwrap()) };
+    let clock = Arc::new(ManualClock::at(Timestamp::from_ns(0)));
+    pages_are_the_whole_list(&SqlIndex::connect_postgres(&settings, clock).await.unwrap()).await;
 }

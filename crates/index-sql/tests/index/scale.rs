@@ -1,4 +1,5 @@
-//! How long things take with many resources and metrics; CPU time is this process'. Not a test of anything by itself: run it with
+//! How long things take with many resources and metrics; CPU time is this process'
+//! or, where `NEPHOMETER_SCALE_PID` is the database server's process, the server's. Not a test of anything by itself: run it with
 //! `NEPHOMETER_SCALE=1000000 cargo test --release -p nephometer-index-sql sqlite_scale -- --ignored --nocapture`.
 //! With `NEPHOMETER_SCALE_FILE` the SQLite file is kept there, and measured as it is where it exists already; so is the
 //! database of PostgreSQL that `NEPHOMETER_SCALE_URL` names.
@@ -6,7 +7,7 @@
 mod bulk;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use nephometer_drivers::conformance::NOW;
@@ -88,10 +89,16 @@ fn instance_type() -> ResourceType {
     }
 }
 
-/// Processor time of this process so far.
+/// Processor time so far of this process, or of what the process `NEPHOMETER_SCALE_PID` has started and still runs.
 fn cpu_seconds() -> f64 {
-    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
-    let times = threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("schedstat")).ok());
+    let files: Vec<PathBuf> = match std::env::var("NEPHOMETER_SCALE_PID") {
+        Err(_) => std::fs::read_dir("/proc/self/task").unwrap().flatten().map(|entry| entry.path()).collect(),
+        Ok(server) => {
+            let children = std::fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap();
+            children.split_whitespace().map(|child| Path::new("/proc").join(child)).collect()
+        }
+    };
+    let times = files.iter().filter_map(|file| std::fs::read_to_string(file.join("schedstat")).ok());
     times.map(|time| time.split(' ').next().unwrap().parse::<f64>().unwrap() / 1e9).sum()
 }
 

@@ -73,7 +73,7 @@ const RESOURCE: Table = Table {
 };
 const RESOURCE_ATTRIBUTE: Table = Table {
     name: "resource_attribute",
-    columns: &["resource_pk", "attribute_pk", "text", "number", "integer"],
+    columns: &["resource_pk", "attribute_pk", "text", "number", "integer", "id"],
 };
 const METRIC: Table = Table {
     name: "metric",
@@ -178,7 +178,14 @@ impl<'a> Maker<'a> {
         ]);
         for (name, value) in &new.attributes {
             let [text, real, integer] = search_cells(value);
-            attributes.push(vec![pk.into(), self.attribute_pks[name].into(), text, real, integer]);
+            attributes.push(vec![
+                pk.into(),
+                self.attribute_pks[name].into(),
+                text,
+                real,
+                integer,
+                Cell::Id(new.id.0),
+            ]);
         }
         for metric in (self.metrics)(number) {
             self.metrics_made += 1;

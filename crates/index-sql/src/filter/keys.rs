@@ -1,0 +1,73 @@
+//! Searches for the keys of all rows that match, where an index finds them.
+
+use nephometer_drivers::IndexError;
+use nephometer_model::{Comparison, Filter, FilterValue};
+
+use super::{Look, MAX_UNION, Scope, keys_where};
+use crate::attributes::without_value;
+use crate::columns::Place;
+use crate::session::Statement;
+
+impl Scope<'_> {
+    /// Whether an index leads to the rows for which `filter` holds.
+    pub(crate) fn is_indexed(&self, filter: &Filter) -> bool {
+        use Comparison::{Eq, Ge, Gt, Le, Lt};
+        match filter {
+            Filter::Compare(Eq, name, value) if name.starts_with("created_by_") => {
+                *value != FilterValue::Null
+            }
+            Filter::Compare(Eq, name, FilterValue::Null) => {
+                self.place(name).is_some_and(|place| !matches!(place, Place::Linked { .. }))
+            }
+            Filter::Compare(Eq, name, _) => self.place(name).is_some(),
+            Filter::Compare(Lt | Le | Gt | Ge, name, value) => {
+                *value != FilterValue::Null
+                    && self.place(name).is_some_and(|place| !matches!(place, Place::Linked { .. }))
+            }
+            Filter::In(name, values) => {
+                values.iter().any(|value| *value != FilterValue::Null) && self.place(name).is_some()
+            }
+            Filter::Or(parts) => {
+                (1..=MAX_UNION).contains(&parts.len()) && parts.iter().all(|part| self.is_indexed(part))
+            }
+            _ => false,
+        }
+    }
+
+    /// Where the column is, if it has an index.
+    fn place(&self, name: &str) -> Option<Place> {
+        let place = self.column(name).ok()?.place;
+        let unindexed = matches!(name, "revision" | "revision_end" | "lifespan");
+        (!unindexed).then_some(place)
+    }
+
+    /// The statement that finds the keys of resources for which a filter holds that [`Self::is_indexed`]. Keys may come
+    /// twice.
+    pub(crate) fn key_search(
+        &self,
+        statement: &mut Statement,
+        filter: &Filter,
+    ) -> Result<String, IndexError> {
+        let search = Self { look: Look::Search, ..*self };
+        if let Filter::Compare(_, name, FilterValue::Null) = filter
+            && let Some(Place::Attribute { pk, .. }) = self.place(name)
+        {
+            let without = without_value("a");
+            return Ok(format!(
+                "SELECT a.resource_pk FROM resource_attribute a WHERE a.attribute_pk = {pk} AND {without}"
+            ));
+        }
+        match filter {
+            Filter::Or(parts) => {
+                let each = parts.iter().map(|part| self.key_search(statement, part));
+                Ok(each.collect::<Result<Vec<_>, _>>()?.join(" UNION ALL "))
+            }
+            Filter::Compare(_, name, value)
+                if *value == FilterValue::Null || name.starts_with("created_by_") =>
+            {
+                Ok(keys_where(&search.compile(statement, filter, false)?))
+            }
+            _ => Self { look: Look::Keys, ..*self }.compile(statement, filter, false),
+        }
+    }
+}
