@@ -1,6 +1,8 @@
 //! Sessions towards a real Keystone 30. Ignored where nobody asked for one: `./test keystone` runs these, and so does
 //! `cargo test -p nephometer-openstack --test keystone -- --ignored`.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod tls_front;
 
 use std::sync::Arc;

@@ -1,5 +1,7 @@
 //! Sessions towards services that refuse, stumble, hang or lie: what is tried again, what is not, and who waits for whom.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use std::sync::Arc;
