@@ -248,9 +248,11 @@ impl Scope<'_> {
                 format!("{plus}{reference} IN (SELECT x.pk FROM {table} x WHERE {leaf})")
             }
             Place::Attribute { pk, column } => {
-                let leaf = leaf(&format!("a.{column}"));
+                let of_row = format!("a.{column}");
+                let leaf = leaf(&of_row);
                 let keys = format!(
-                    "SELECT a.resource_pk FROM resource_attribute a WHERE a.attribute_pk = {pk} AND {leaf}"
+                    "SELECT a.resource_pk FROM resource_attribute a \
+                     WHERE a.attribute_pk = {pk} AND {of_row} IS NOT NULL AND {leaf}"
                 );
                 if self.look == Look::Keys {
                     return keys;

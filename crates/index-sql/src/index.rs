@@ -66,7 +66,7 @@ impl SqlIndex {
         outcome.map_err(Into::into)
     }
 
-    async fn read<A, T>(&self, args: A, operation: Operation<A, T>) -> Result<T, IndexError>
+    pub(crate) async fn read<A, T>(&self, args: A, operation: Operation<A, T>) -> Result<T, IndexError>
     where
         A: Send + Sync + 'static,
         T: Send + 'static,

@@ -155,4 +155,6 @@ impl<'a> Listing<'a> {
 }
 
 #[cfg(test)]
+mod plan_tests;
+#[cfg(test)]
 mod tests;

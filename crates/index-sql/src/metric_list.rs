@@ -53,8 +53,8 @@ pub(crate) async fn list(session: &mut dyn Session, query: &MetricQuery) -> Resu
         Some(access) => access::resolve(session, query, access).await?,
     };
     let mut statement = Statement::new(session.dialect());
-    let branches = visible.branches(&mut statement)?;
-    let branches = branches.into_iter().map(|visible| {
+    let mut pages = Vec::new();
+    for visible in visible.branches(&mut statement)? {
         let mut conditions = wanted.conditions(&mut statement);
         conditions.extend(visible);
         let matching = if conditions.is_empty() {
@@ -62,21 +62,25 @@ pub(crate) async fn list(session: &mut dyn Session, query: &MetricQuery) -> Resu
         } else {
             format!(" WHERE {}", conditions.join(" AND "))
         };
-        format!("SELECT m.key{sort_columns} FROM metric m{matching}")
-    });
-    let branches = branches.collect::<Vec<_>>().join(" UNION ALL ");
-    if branches.is_empty() {
-        return Ok(Vec::new());
+        let rows = format!("SELECT m.key{sort_columns} FROM metric m{matching}");
+        let after = marker.as_ref().map(|values| sort::after(&mut statement, &keys, values.clone()));
+        let after = after.map_or_else(String::new, |after| format!(" WHERE {after}"));
+        pages.push(format!("SELECT u.* FROM ({rows}) u{after}"));
     }
-    statement.push(&format!("SELECT u.key FROM ({branches}) u"));
-    if let Some(values) = marker {
-        let after = sort::after(&mut statement, &keys, values);
-        statement.push(&format!(" WHERE {after}"));
-    }
-    statement.push(&sort::order_by(&keys));
+    let mut end = sort::order_by(&keys);
     if let Some(limit) = query.page.limit {
         let limit = statement.param(i64::try_from(limit).unwrap_or(i64::MAX));
-        statement.push(&format!(" LIMIT {limit}"));
+        end.push_str(&format!(" LIMIT {limit}"));
+    }
+    match pages.as_slice() {
+        [] => return Ok(Vec::new()),
+        [page] => statement.push(&format!("{page}{end}")),
+        // No search has to find more than a page.
+        pages => {
+            let pages = pages.iter().map(|page| format!("SELECT p.* FROM ({page}{end}) p"));
+            let pages = pages.collect::<Vec<_>>().join(" UNION ALL ");
+            statement.push(&format!("SELECT u.key FROM ({pages}) u{end}"));
+        }
     }
     let rows = session.query_once(&statement.text, &statement.params).await?;
     by_key(session, rows).await

@@ -34,6 +34,21 @@ impl Scope<'_> {
         }
     }
 
+    /// Whether an index has the values that `filter` is about, so that looking at all of them there is the least that
+    /// finds all rows.
+    pub(crate) fn is_scanned(&self, filter: &Filter) -> bool {
+        match filter {
+            Filter::Compare(Comparison::Like, name, value) => {
+                *value != FilterValue::Null && matches!(self.place(name), Some(Place::Attribute { .. }))
+            }
+            Filter::Or(parts) => {
+                (1..=MAX_UNION).contains(&parts.len())
+                    && parts.iter().all(|part| self.is_indexed(part) || self.is_scanned(part))
+            }
+            _ => false,
+        }
+    }
+
     /// Where the column is, if it has an index.
     fn place(&self, name: &str) -> Option<Place> {
         let place = self.column(name).ok()?.place;
@@ -41,8 +56,8 @@ impl Scope<'_> {
         (!unindexed).then_some(place)
     }
 
-    /// The statement that finds the keys of resources for which a filter holds that [`Self::is_indexed`]. Keys may come
-    /// twice.
+    /// The statement that finds the keys of resources for which a filter holds that [`Self::is_indexed`] or
+    /// [`Self::is_scanned`]. Keys may come twice.
     pub(crate) fn key_search(
         &self,
         statement: &mut Statement,

@@ -16,6 +16,8 @@ use crate::value::Value;
 
 /// Up to so many keys are loaded without a thought.
 const FEW: usize = if cfg!(test) { 2 } else { 4000 };
+/// Up to so many keys are of use where all values had to be looked at for them.
+const FEW_SCANNED: usize = if cfg!(test) { 2 } else { 2000 };
 /// Keys are counted up to here; more of them are never loaded.
 const MANY: i64 = if cfg!(test) { 10 } else { 128 * 1024 };
 
@@ -69,22 +71,26 @@ fn conjuncts<'a>(filter: &'a Filter, found: &mut Vec<&'a Filter>) {
     }
 }
 
-/// The keys that a condition leads to, at most `limit`; sorted, each once.
+/// The keys that a condition leads to, sorted, each once; nothing where there are more than `most`.
 async fn load(
     session: &mut dyn Session,
     listing: &Listing<'_>,
     condition: &Filter,
-    limit: i64,
-) -> Result<Vec<i64>, Failure> {
+    most: usize,
+) -> Result<Option<Vec<i64>>, Failure> {
     let mut statement = Statement::new(session.dialect());
     let search = listing.scope(Branch::Current, Look::Search).key_search(&mut statement, condition)?;
-    let limit = statement.param(limit);
+    // One more tells that there are more; some may have come twice.
+    let limit = statement.param(i64::try_from(most.saturating_add(1)).unwrap_or(i64::MAX));
     statement.push(&format!("{search} LIMIT {limit}"));
     let rows = session.query_once(&statement.text, &statement.params).await?;
+    if rows.len() > most {
+        return Ok(None);
+    }
     let mut keys = rows.into_iter().map(|mut row| row.int()).collect::<Result<Vec<_>, _>>()?;
     keys.sort_unstable();
     keys.dedup();
-    Ok(keys)
+    Ok(Some(keys))
 }
 
 async fn count(session: &mut dyn Session, listing: &Listing<'_>, condition: &Filter) -> Result<i64, Failure> {
@@ -110,12 +116,17 @@ pub(super) async fn find(session: &mut dyn Session, listing: &Listing<'_>) -> Re
         conditions.into_iter().partition(|condition| scope.is_indexed(condition));
     let mut candidates = Vec::new();
     for condition in indexed {
-        // One more tells that there are more.
-        let limit = i64::try_from(FEW + 1).unwrap_or(i64::MAX);
-        let keys = load(session, listing, condition, limit).await?;
-        let keys = Some(keys).filter(|keys| keys.len() <= FEW);
-        let count = keys.as_ref().map_or(0, |keys| i64::try_from(keys.len()).unwrap_or(i64::MAX));
-        candidates.push(Candidate { condition, count, keys });
+        candidates.push(Candidate {
+            condition,
+            count: 0,
+            keys: load(session, listing, condition, FEW).await?,
+        });
+    }
+    if candidates.iter().all(|candidate| candidate.keys.is_none())
+        && let Some(place) = tests.iter().position(|test| scope.is_scanned(test))
+        && let Some(keys) = load(session, listing, tests[place], FEW_SCANNED).await?
+    {
+        candidates.push(Candidate { condition: tests.remove(place), count: 0, keys: Some(keys) });
     }
     if candidates.iter().any(|candidate| candidate.keys.is_some()) {
         let keys = gathered(candidates, &mut tests);
@@ -129,7 +140,7 @@ pub(super) async fn find(session: &mut dyn Session, listing: &Listing<'_>) -> Re
     let costs = Costs { size, limit: limit as f64, unknown: tests.len() };
     let counts: Vec<i64> = candidates.iter().map(|candidate| candidate.count).collect();
     for candidate in &mut candidates[..costs.best(&counts)] {
-        candidate.keys = Some(load(session, listing, candidate.condition, i64::MAX).await?);
+        candidate.keys = load(session, listing, candidate.condition, usize::MAX).await?;
     }
     if candidates.iter().all(|candidate| candidate.keys.is_none()) {
         tests.extend(candidates.iter().map(|candidate| candidate.condition));

@@ -43,7 +43,7 @@ fn resource(number: u128) -> NewResource {
     }
 }
 
-async fn populate(index: &SqlIndex) {
+pub(super) async fn populate(index: &SqlIndex) {
     let kind = AttributeKind::String { min_length: 0, max_length: 9 };
     let attributes = ["zone", "rack"].map(|name| (name.to_owned(), Attribute { kind, required: false }));
     let state = ResourceTypeState::Active;
@@ -56,17 +56,27 @@ async fn populate(index: &SqlIndex) {
 
 fn filters() -> Vec<Filter> {
     let zone = |zone: &str| Filter::eq_text("zone", zone);
-    let rack = Filter::Compare(Comparison::Gt, "rack".to_owned(), FilterValue::Text("r0".to_owned()));
+    let rack = || Filter::Compare(Comparison::Gt, "rack".to_owned(), FilterValue::Text("r0".to_owned()));
+    let like = |name: &str, pattern: &str| {
+        Filter::Compare(Comparison::Like, name.to_owned(), FilterValue::Text(pattern.to_owned()))
+    };
     vec![
         Filter::All,
         zone("a"),
         zone("b"),
         zone("c"),
         zone("c").and(Filter::eq_text("rack", "r1")),
-        zone("b").and(rack.clone()),
-        rack,
+        zone("b").and(rack()),
+        rack(),
         zone("c").and(Filter::Or(vec![zone("c"), zone("a")])),
         Filter::Or(vec![zone("c"), zone("b")]),
+        Filter::Or(vec![zone("a"), Filter::eq_text("project_id", "p1"), Filter::eq_text("rack", "r0")]),
+        Filter::Or(vec![zone("a"), Filter::eq_text("rack", "r0")]),
+        Filter::Compare(Comparison::Eq, "zone".to_owned(), FilterValue::Null),
+        like("zone", "_").and(rack()),
+        like("zone", "%a%"),
+        Filter::Or(vec![like("zone", "a"), Filter::eq_text("project_id", "p4")]),
+        Filter::In("zone".to_owned(), vec![FilterValue::Text("b".to_owned()), FilterValue::Null]),
         Filter::Not(Box::new(zone("c"))),
         zone("c").and(Filter::eq_text("project_id", "p1")),
     ]
@@ -114,18 +124,26 @@ async fn pages_are_the_whole_list(index: &SqlIndex) {
     }
 }
 
+pub(super) fn open_sqlite(directory: &tempfile::TempDir) -> SqlIndex {
+    let settings = SqliteSettings::at(directory.path().join("index.sqlite"));
+    let clock = Arc::new(ManualClock::at(Timestamp::from_ns(0)));
+    SqlIndex::open_sqlite(&settings, clock).unwrap()
+}
+
+pub(super) async fn open_postgres() -> SqlIndex {
+    let url = tokio::task::spawn_blocking(|| Postgres::shared().unwrap().fresh_database().unwrap());
+    let settings = PostgresSettings { connections: 1, ..PostgresSettings::at(url.await.unwrap()) };
+    let clock = Arc::new(ManualClock::at(Timestamp::from_ns(0)));
+    SqlIndex::connect_postgres(&settings, clock).await.unwrap()
+}
+
 #[tokio::test]
 async fn pages_of_sqlite_are_the_whole_list_however_they_are_found() {
     let directory = tempfile::tempdir().unwrap();
-    let settings = SqliteSettings::at(directory.path().join("index.sqlite"));
-    let clock = Arc::new(ManualClock::at(Timestamp::from_ns(0)));
-    pages_are_the_whole_list(&SqlIndex::open_sqlite(&settings, clock).unwrap()).await;
+    pages_are_the_whole_list(&open_sqlite(&directory)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_of_postgres_are_the_whole_list_however_they_are_found() {
-    let url = tokio::task::spawn_blocking(|| Postgres::shared().unwrap().fresh_database().unwrap());
-    let settings = PostgresSettings { connections: 1, ..PostgresSettings::at(url.await.unwrap()) };
-    let clock = Arc::new(ManualClock::at(Timestamp::from_ns(0)));
-    pages_are_the_whole_list(&SqlIndex::connect_postgres(&settings, clock).await.unwrap()).await;
+    pages_are_the_whole_list(&open_postgres().await).await;
 }
