@@ -1,8 +1,9 @@
 """A real Keystone 30 for tests, alone in a directory: SQLite, Fernet tokens, users and projects to test with.
 
-    serve.py DIRECTORY [--port PORT] [--expiration SECONDS]
+    serve.py DIRECTORY [--port PORT] [--expiration SECONDS] [--clean]
 
-Prints one line of JSON when it answers (also written to DIRECTORY/state.json) and ends when its standard input closes.
+Prints one line of JSON when it answers (also written to DIRECTORY/state.json) and ends when its standard input closes;
+with --clean it then removes DIRECTORY.
 DIRECTORY/access.log gets one line a request: method, path with query, status. Passwords are `pw-` and the user's name.
 
 Users `a-reader`, `a-member`, `a-admin` have that role (and what Keystone implies by it) in project `a`, and likewise in `b`
@@ -15,10 +16,12 @@ import base64
 import json
 import os
 import pathlib
+import shutil
 import socket
 import sys
 import threading
 import traceback
+import urllib.error
 import urllib.request
 import warnings
 
@@ -96,22 +99,34 @@ class Admin:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.token = ""
+        self.me = self.sign_in()
+        self.roles = {role["name"]: role["id"] for role in self.call("GET", "/roles")["roles"]}
+
+    def sign_in(self) -> dict:
         user = {"name": "admin", "domain": DEFAULT, "password": "pw-admin"}
         identity = {"methods": ["password"], "password": {"user": user}}
         project = {"project": {"name": "admin", "domain": DEFAULT}}
-        self.me = self.call("POST", "/auth/tokens", {"auth": {"identity": identity, "scope": project}})["token"]
-        self.roles = {role["name"]: role["id"] for role in self.call("GET", "/roles")["roles"]}
+        headers, answer = self.send("POST", "/auth/tokens", {"auth": {"identity": identity, "scope": project}}, {})
+        self.token = headers["X-Subject-Token"]
+        return answer["token"]
 
-    def call(self, method: str, path: str, body=None, token: str | None = None):
-        headers = {"Content-Type": "application/json", "X-Auth-Token": token or self.token}
+    def send(self, method: str, path: str, body, headers: dict[str, str]):
         data = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", **headers}
         request = urllib.request.Request(self.url + path, data, headers, method=method)
         with urllib.request.urlopen(request, timeout=120) as answer:
-            if path == "/auth/tokens" and not self.token:
-                self.token = answer.headers["X-Subject-Token"]
             text = answer.read()
-        return json.loads(text) if text else None
+            return answer.headers, json.loads(text) if text else None
+
+    def call(self, method: str, path: str, body=None):
+        try:
+            return self.send(method, path, body, {"X-Auth-Token": self.token})[1]
+        except urllib.error.HTTPError as error:
+            if error.code != 401:
+                raise
+        # Tokens may be very short-lived here.
+        self.sign_in()
+        return self.send(method, path, body, {"X-Auth-Token": self.token})[1]
 
     def make(self, kind: str, **values) -> str:
         made = self.call("POST", "/domains" if kind == "domain" else f"/{kind}s", {kind: values})
@@ -149,6 +164,7 @@ def main() -> None:
     parser.add_argument("directory", type=pathlib.Path)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--expiration", type=int, default=3600)
+    parser.add_argument("--clean", action="store_true")
     arguments = parser.parse_args()
     # Keystone reads the same list.
     del sys.argv[1:]
@@ -163,6 +179,8 @@ def main() -> None:
     manage(directory, "bootstrap", "--bootstrap-password", "pw-admin", "--bootstrap-region-id", "RegionOne", *urls)
     os.environ["OS_KEYSTONE_CONFIG_FILES"] = str(directory / "keystone.conf")
     application = logged(keystone.server.wsgi.initialize_public_application(), directory / "access.log")
+    # Keystone sends what kills the process to its log alone.
+    sys.excepthook = sys.__excepthook__
     server = werkzeug.serving.make_server(
         "127.0.0.1", port, application, threaded=True, request_handler=Quiet, fd=listener.fileno()
     )
@@ -172,6 +190,8 @@ def main() -> None:
     os.replace(directory / "state.json.part", directory / "state.json")
     print(json.dumps(state), flush=True)
     sys.stdin.buffer.read()
+    if arguments.clean:
+        shutil.rmtree(directory, ignore_errors=True)
     os._exit(0)
 
 

@@ -241,6 +241,23 @@ async fn a_token_ends(life_seconds: i64) -> bool {
 
 #[tokio::test]
 #[ignore = "needs Keystone: ./test keystone"]
+async fn short_lives() {
+    let keystone = Keystone::start(8).unwrap();
+    let service = keystone.session("nephometer", keystone.project("service")).unwrap();
+    let token = keystone.token("a-member", "a").await.unwrap();
+    let first = service.signed_in().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    assert_eq!(service.validate(token.expose(), false).await, Err(ValidationError::Invalid));
+    let expired = service.validate(token.expose(), true).await.unwrap();
+    assert_eq!(expired.user.name, "a-member", "services may ask about what has ended lately");
+    assert_ne!(service.signed_in().await.unwrap().token, first.token, "renewed by itself");
+    let address = keystone.url.socket_addrs(|| None).unwrap()[0];
+    drop(keystone);
+    assert!(std::net::TcpStream::connect(address).is_err());
+}
+
+#[tokio::test]
+#[ignore = "needs Keystone: ./test keystone"]
 async fn trusts() {
     let keystone = keystone();
     let service = service();

@@ -36,8 +36,16 @@ async fn fake(reply: impl Fn(usize, &Seen) -> Reply + Send + Sync + 'static) -> 
 async fn a_request_carries_token_query_and_body() {
     let fake = fake(|_, _| Reply::json(200, "{}")).await;
     let request = Request::new(Method::POST, "metric", "/v1/metric").query("a", "b c").json(&[1, 2]);
-    let answer = session(fake.config()).request(&request).await.unwrap();
+    let session = session(fake.config());
+    let answer = session.request(&request).await.unwrap();
     assert_eq!((answer.status, &answer.body[..]), (StatusCode::OK, &b"{}"[..]));
+    assert_eq!(format!("{request:?}"), "POST metric /v1/metric");
+    let signed = session.signed_in().await.unwrap();
+    let shown = format!("{answer:?} {signed:?} {:?}", fake.config());
+    assert!(
+        shown.contains("status: 200") && !shown.contains("token-0") && !shown.contains(PASSWORD),
+        "{shown}"
+    );
     let seen = &fake.seen()[1];
     assert_eq!((seen.method.as_str(), seen.path.as_str()), ("POST", "/v1/metric?a=b+c"));
     assert_eq!(seen.header("x-auth-token"), Some("token-0"));

@@ -39,7 +39,6 @@ pub struct Keystone {
 
 struct Server {
     process: Child,
-    _directory: tempfile::TempDir,
 }
 
 impl Keystone {
@@ -67,24 +66,27 @@ impl Keystone {
             bail!("no Python environment for Keystone: {}", String::from_utf8_lossy(&output.stderr));
         }
         let environment = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-        let directory = tempfile::Builder::new().prefix("nephometer-keystone.").tempdir()?;
+        let temporary = tempfile::Builder::new().prefix("nephometer-keystone.").tempdir()?;
+        let directory = temporary.path();
         let mut process = Command::new(environment.join("bin/python"))
             .arg(conformance.join("keystone/serve.py"))
-            .arg(directory.path())
-            .args(["--expiration", &expiration_seconds.to_string()])
+            .arg(directory)
+            .args(["--clean", "--expiration", &expiration_seconds.to_string()])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(std::fs::File::create(directory.path().join("stderr.log"))?)
+            .stderr(std::fs::File::create(directory.join("stderr.log"))?)
             .spawn()
             .context("cannot start Keystone")?;
         let mut line = String::new();
         BufReader::new(process.stdout.take().context("Keystone has no output")?).read_line(&mut line)?;
         if line.is_empty() {
             process.wait()?;
-            let said = std::fs::read_to_string(directory.path().join("stderr.log"))?;
+            let said = std::fs::read_to_string(directory.join("stderr.log"))?;
             bail!("Keystone does not start: {said}");
         }
-        Self::read(&line, Some(Server { process, _directory: directory }))
+        // From here on the server cleans up, even where this process is killed.
+        drop(temporary.keep());
+        Self::read(&line, Some(Server { process }))
     }
 
     fn read(state: &str, server: Option<Server>) -> anyhow::Result<Self> {

@@ -2,6 +2,7 @@
 //! and cannot do harm.
 
 use std::error::Error as _;
+use std::fmt;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -69,8 +70,8 @@ pub(super) struct Call {
     pub(super) repeatable: bool,
 }
 
-/// A complete answer of a service.
-#[derive(Debug, Clone)]
+/// A complete answer of a service. `Debug` shows neither headers nor body, which may hold secrets.
+#[derive(Clone)]
 pub struct Answer {
     /// Its status.
     pub status: StatusCode,
@@ -78,6 +79,13 @@ pub struct Answer {
     pub headers: HeaderMap,
     /// Its body.
     pub body: Bytes,
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bytes = self.body.len();
+        f.debug_struct("Answer").field("status", &self.status).field("bytes", &bytes).finish_non_exhaustive()
+    }
 }
 
 /// What went wrong in one attempt.

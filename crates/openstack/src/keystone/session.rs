@@ -1,6 +1,7 @@
 //! A signed-in user of the cloud: one token, kept, renewed in time, and used by all who share the session.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -58,8 +59,8 @@ pub struct SignedIn {
     ends_at: Timestamp,
 }
 
-/// A request to a service of the cloud.
-#[derive(Debug, Clone)]
+/// A request to a service of the cloud. `Debug` shows where it goes; headers, query and body may hold secrets.
+#[derive(Clone)]
 pub struct Request {
     method: Method,
     target: Target,
@@ -70,7 +71,16 @@ pub struct Request {
     problem: Option<String>,
 }
 
-#[derive(Debug, Clone)]
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.target {
+            Target::Service { service_type, path, .. } => write!(f, "{} {service_type} {path}", self.method),
+            Target::Url(url) => write!(f, "{} {}", self.method, shown(url)),
+        }
+    }
+}
+
+#[derive(Clone)]
 enum Target {
     Service { service_type: String, interface: Option<Interface>, region: Option<String>, path: String },
     Url(Url),
