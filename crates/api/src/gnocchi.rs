@@ -30,6 +30,7 @@ mod render;
 mod resource;
 mod resource_form;
 mod resource_metric;
+mod resource_rows;
 mod resource_type;
 mod route;
 mod search_metric;

@@ -58,9 +58,23 @@ impl Timestamp {
     pub fn isoformat(self) -> String {
         let civil = self.civil();
         let micros = self.0.rem_euclid(NS_PER_SECOND) / 1000;
-        let mut text = civil.strftime("%Y-%m-%dT%H:%M:%S").to_string();
+        let mut text = String::with_capacity("2014-01-03T02:02:02.000000+00:00".len());
+        let part = |value: i8| u64::from(value.unsigned_abs());
+        // Nanoseconds of 64 bits reach from 1677 to 2262.
+        push_digits(&mut text, u64::from(civil.year().unsigned_abs()), 4);
+        for (separator, value) in [
+            ('-', civil.month()),
+            ('-', civil.day()),
+            ('T', civil.hour()),
+            (':', civil.minute()),
+            (':', civil.second()),
+        ] {
+            text.push(separator);
+            push_digits(&mut text, part(value), 2);
+        }
         if micros != 0 {
-            text.push_str(&format!(".{micros:06}"));
+            text.push('.');
+            push_digits(&mut text, micros.unsigned_abs(), 6);
         }
         text.push_str("+00:00");
         text
@@ -70,6 +84,14 @@ impl Timestamp {
         let timestamp =
             jiff::Timestamp::from_nanosecond(i128::from(self.0)).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         jiff::tz::Offset::UTC.to_datetime(timestamp)
+    }
+}
+
+/// Adds the last `count` digits of `value`.
+fn push_digits(text: &mut String, value: u64, count: u32) {
+    for place in (0..count).rev() {
+        let digit = value / 10_u64.pow(place) % 10;
+        text.push(char::from_digit(digit as u32, 10).unwrap_or('0'));
     }
 }
 
@@ -152,6 +174,9 @@ mod tests {
             "2014-01-03T02:02:02+00:00"
         );
         assert_eq!(Timestamp::from_ns(123_456_789).isoformat(), "1970-01-01T00:00:00.123456+00:00");
+        assert_eq!(Timestamp::from_ns(-1).isoformat(), "1969-12-31T23:59:59.999999+00:00");
+        assert_eq!(Timestamp::from_ns(i64::MIN).isoformat(), "1677-09-21T00:12:43.145224+00:00");
+        assert_eq!(Timestamp::from_ns(i64::MAX).isoformat(), "2262-04-11T23:47:16.854775+00:00");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Resources: `/v1/resource`, their revisions, and bulk deletion.
 
+use std::collections::BTreeMap;
+
 use axum::response::Response;
 use http::{Method, StatusCode};
 use nephometer_metric::ResourceList;
 use nephometer_metric::query::{parse_filter, parse_filter_text};
-use nephometer_model::{Filter, Resource, ResourceId, resource_id_from};
+use nephometer_model::{Filter, Resource, ResourceId, ResourceType, resource_id_from};
 use serde_json::{Map, Value, json};
 
 use super::archive_policy::set_location;
@@ -14,6 +16,7 @@ use super::error::ApiError;
 use super::paging::Paging;
 use super::render::{empty, json_answer, json_bytes};
 use super::resource_form::{self, body, check_metric_names, read_new, read_patch};
+use super::resource_rows::RowForm;
 use super::route::{Answer, Route, handler};
 use crate::http::query::encode_path;
 use crate::json as encoder;
@@ -209,17 +212,16 @@ async fn one(call: &Call, resource: &Resource, with_validators: bool) -> Answer 
 /// keys.
 async fn many(call: &Call, rows: &[Resource], details: bool, attrs: &[&str]) -> Result<Response, ApiError> {
     let type_name = call.param("type");
-    let types = match rows.is_empty() || (type_name == "generic" && !details) {
+    let types: BTreeMap<String, ResourceType> = match rows.is_empty() || (type_name == "generic" && !details) {
         true => Default::default(),
         false => call.service().types_of(rows).await?,
     };
-    let mut out = Vec::with_capacity(rows.len() * 512);
+    let plain = RowForm::of(None, attrs);
+    let forms: BTreeMap<&str, RowForm<'_>> =
+        types.iter().map(|(name, known)| (name.as_str(), RowForm::of(Some(known), attrs))).collect();
+    let mut out = Vec::with_capacity(rows.len() * 1024);
     encoder::write_list(&mut out, rows, |out, row| {
-        let mut map = body(row, types.get(&row.type_name));
-        if !attrs.is_empty() {
-            map.retain(|key, _| attrs.contains(&key.as_str()));
-        }
-        encoder::write_value(out, &Value::Object(map));
+        forms.get(row.type_name.as_str()).unwrap_or(&plain).write(out, row);
     });
     Ok(json_bytes(StatusCode::OK, out))
 }
