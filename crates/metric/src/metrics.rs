@@ -94,8 +94,8 @@ impl MetricService {
     pub async fn find_metric(&self, text: &str) -> Result<MetricWithResource, MetricError> {
         let unknown = || MetricError::Index(IndexError::NoSuchMetric(text.to_owned()));
         let id = nephometer_model::parse_python_uuid(text).map(MetricId).ok_or_else(unknown)?;
-        let metric = self.indexer.metrics_by_id(&[id]).await?.pop().ok_or_else(unknown)?;
-        self.with_resource(metric).await
+        let (metric, resource) = self.indexer.metric_with_resource(id).await?.ok_or_else(unknown)?;
+        Ok(MetricWithResource { metric, resource })
     }
 
     /// The metric called `name` of a resource, without asking rules. The type matters only where there is no such

@@ -198,6 +198,10 @@ impl Indexer for WatchedIndexer {
         self.inner.metrics_by_id(ids).await
     }
 
+    async fn metric_with_resource(&self, id: MetricId) -> Answer<Option<(Metric, Option<Resource>)>> {
+        self.inner.metric_with_resource(id).await
+    }
+
     async fn metrics_by_name(&self, names: &[(ResourceId, String)]) -> Answer<Vec<Metric>> {
         self.inner.metrics_by_name(names).await
     }

@@ -153,6 +153,24 @@ impl<'a> Scanner<'a> {
         self.text.get(start..self.at - 1)
     }
 
+    /// Takes a key and its colon, where the key is `name`.
+    #[inline]
+    fn take_key(&mut self, name: &str) -> bool {
+        if self.peek() != Some(b'"') {
+            return false;
+        }
+        let (start, end) = (self.at + 1, self.at + 1 + name.len());
+        if self.bytes.get(start..end) != Some(name.as_bytes()) || self.bytes.get(end) != Some(&b'"') {
+            return false;
+        }
+        self.at = end + 1;
+        let is_key = self.take(b':').is_some();
+        if !is_key {
+            self.at = start - 1;
+        }
+        is_key
+    }
+
     /// An object whose entries `entry` reads, given their keys.
     fn object(&mut self, mut entry: impl FnMut(&mut Self, &'a str) -> Option<()>) -> Option<()> {
         self.take(b'{')?;
@@ -199,12 +217,14 @@ impl<'a> Scanner<'a> {
         let (mut time, mut value) = (None, None);
         self.take(b'{')?;
         loop {
-            let key = self.string()?;
-            self.take(b':')?;
-            match key {
-                "timestamp" => time = Some(self.scalar()?),
-                "value" => value = Some(self.scalar()?),
-                _ => self.skip(0)?,
+            if self.take_key("timestamp") {
+                time = Some(self.scalar()?);
+            } else if self.take_key("value") {
+                value = Some(self.scalar()?);
+            } else {
+                self.string()?;
+                self.take(b':')?;
+                self.skip(0)?;
             }
             if !self.another(b'}')? {
                 return Some((time?, value?));
