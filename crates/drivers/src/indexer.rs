@@ -338,6 +338,11 @@ pub trait Indexer: Send + Sync {
     async fn list_metrics(&self, query: &MetricQuery) -> Result<Vec<Metric>, IndexError>;
     /// The metrics of these ids, in any order; unknown ones are left out.
     async fn metrics_by_id(&self, ids: &[MetricId]) -> Result<Vec<Metric>, IndexError>;
+    /// A metric with its resource, without the resource's attributes and metrics; nothing where there is no such metric.
+    async fn metric_with_resource(
+        &self,
+        id: MetricId,
+    ) -> Result<Option<(Metric, Option<Resource>)>, IndexError>;
     /// The metrics of these names in these resources, in any order; unknown ones are left out.
     async fn metrics_by_name(&self, names: &[(ResourceId, String)]) -> Result<Vec<Metric>, IndexError>;
     /// Which of these resources exist, with their current state but without attributes and metrics.

@@ -229,6 +229,13 @@ impl Indexer for SqlIndex {
         self.read(ids.to_vec(), |session, ids| Box::pin(metrics::by_id(session, ids))).await
     }
 
+    async fn metric_with_resource(
+        &self,
+        id: MetricId,
+    ) -> Result<Option<(Metric, Option<Resource>)>, IndexError> {
+        self.read(id, |session, id| Box::pin(metrics::with_resource(session, *id))).await
+    }
+
     async fn metrics_by_name(&self, names: &[(ResourceId, String)]) -> Result<Vec<Metric>, IndexError> {
         self.read(names.to_vec(), |session, names| Box::pin(metrics::by_name(session, names))).await
     }

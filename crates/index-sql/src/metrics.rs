@@ -5,7 +5,7 @@ mod create;
 use std::collections::{HashMap, HashSet};
 
 use nephometer_drivers::IndexError;
-use nephometer_model::{Metric, MetricId, ResourceId, SeriesKey};
+use nephometer_model::{Metric, MetricId, Resource, ResourceId, SeriesKey};
 
 use crate::session::Session;
 use crate::value::{Batch, ColumnType, Row, Value};
@@ -51,6 +51,18 @@ pub(crate) async fn by_id(session: &mut dyn Session, ids: &[MetricId]) -> Result
     let sql = format!("SELECT {COLUMNS} FROM {{rows}} JOIN metric m ON m.id = v.id");
     let rows = session.query_batch(&sql, &Batch::of(&IDS, ids)).await?;
     load(session, rows).await
+}
+
+pub(crate) async fn with_resource(
+    session: &mut dyn Session,
+    id: MetricId,
+) -> Result<Option<(Metric, Option<Resource>)>, Failure> {
+    let Some(metric) = by_id(session, &[id]).await?.pop() else { return Ok(None) };
+    let resource = match metric.resource_id {
+        Some(id) => resources::by_id(session, &[id]).await?.pop(),
+        None => None,
+    };
+    Ok(Some((metric, resource)))
 }
 
 pub(crate) async fn by_name(

@@ -18,9 +18,13 @@ pub async fn metrics_are_kept_as_given(index: &dyn Indexer) {
     assert_eq!((made.id, made.name.as_deref(), made.unit.as_deref()), (mid(1), Some("cpu.útil"), Some("°C")));
     assert_eq!((made.creator.as_deref(), made.resource_id), (Some("user:project"), Some(rid(1))));
     assert_eq!(made.policy, index.archive_policy("low").await.unwrap());
+    let resource = index.resources_by_id(&[rid(1)]).await.unwrap().pop();
+    assert_eq!(index.metric_with_resource(mid(1)).await.unwrap(), Some((made.clone(), resource)));
     assert_eq!(index.metrics_by_id(&[mid(1)]).await.unwrap(), [made]);
     let bare = NewMetric { creator: None, name: None, ..metric(2, None, "") };
     let made = index.create_metric(bare).await.unwrap();
+    assert_eq!(index.metric_with_resource(mid(2)).await.unwrap(), Some((made.clone(), None)));
+    assert_eq!(index.metric_with_resource(mid(3)).await.unwrap(), None);
     assert_eq!((made.creator, made.name, made.unit, made.resource_id), (None, None, None, None));
 }
 
