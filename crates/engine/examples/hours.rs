@@ -14,14 +14,14 @@ mod catalog;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use futures::executor::block_on;
-use nephometer_drivers::{MeasureStore, SeriesRun, WriteBatch};
+use nephometer_drivers::{MeasureStore, SeriesRun, StoreStatus, WriteBatch};
 use nephometer_engine::io::FileStorage;
 use nephometer_engine::{Engine, Settings};
 use nephometer_model::{
-    ArchivePolicy, ManualClock, MethodSet, PolicyItem, PolicyKey, SeriesKey, Timespan, Timestamp,
+    ArchivePolicy, Clock, ManualClock, MethodSet, PolicyItem, PolicyKey, SeriesKey, SystemClock, Timespan,
+    Timestamp,
 };
 
 const S: i64 = 1_000_000_000;
@@ -105,7 +105,7 @@ fn cpu_seconds() -> f64 {
     (fields[10] + fields[11]) as f64 / 100.0
 }
 
-fn print(name: &str, engine: &Engine, before: &nephometer_drivers::StoreStatus) {
+fn print(name: &str, engine: &Engine, before: &StoreStatus) {
     let status = engine.status();
     let measures = (before.measures_written + status.measures_written) as f64;
     let log = before.log_bytes_written + status.log_bytes_written;
@@ -129,52 +129,58 @@ fn print(name: &str, engine: &Engine, before: &nephometer_drivers::StoreStatus) 
     );
 }
 
-fn main() {
-    let number = |at, default| std::env::args().nth(at).map_or(default, |text| text.parse().unwrap());
-    let root =
-        std::env::args().nth(1).map_or_else(std::env::temp_dir, PathBuf::from).join("nephometer-hours");
-    let (series, rounds, flush_rounds): (usize, i64, i64) =
-        (number(2, 100_000) as usize, number(3, 60), number(4, 0));
-    let _ = std::fs::remove_dir_all(&root);
-    let item = |seconds, points| PolicyItem { granularity: Timespan::from_seconds(seconds), points };
-    let policies = [Arc::new(ArchivePolicy {
-        key: PolicyKey(1),
-        name: "low".to_owned(),
-        back_window: 0,
-        definition: vec![item(300, Some(8640))],
-        methods: MethodSet::upstream_default(),
-    })];
-    let start = 1_795_000_000;
-    let clock = Arc::new(ManualClock::at(Timestamp::from_ns(start * S)));
-    let catalog: Arc<catalog::TestCatalog> = Arc::default();
-    let open = || {
-        let settings = Settings { background: flush_rounds == 0, ..Settings::default() };
-        let storage = Arc::new(FileStorage::new(&root).unwrap());
-        Engine::open(settings, storage, catalog.clone(), clock.clone(), clock.clone(), &policies).unwrap()
-    };
-    let engine = open();
+/// Second at which the first round is measured.
+const START: i64 = 1_795_000_000;
+
+/// All rounds.
+fn live(engine: &Engine, clock: &ManualClock, series: usize, rounds: i64, flush_rounds: i64) {
     let mut values: Vec<i64> = Vec::with_capacity(series);
     let mut random = Random(1);
     values.extend((0..series).map(|key| random.below(if key % 6 == 3 { 10_001 } else { 100_000 })));
-    let nothing = nephometer_drivers::StoreStatus::default();
     for at in 0..rounds {
-        round(&engine, &mut values, start + at * 60, at as u64);
+        round(engine, &mut values, START + at * 60, at as u64);
         clock.advance_ns(60 * S);
         if flush_rounds > 0 && (at + 1) % flush_rounds == 0 {
             engine.flush().unwrap();
             engine.settle().unwrap();
         }
-        if (at + 1) % 10 == 0 && (flush_rounds == 0 || (at + 1) % 1440 == 0) {
-            print(&format!("round {}", at + 1), &engine, &nothing);
+        if (at + 1) % if flush_rounds == 0 { 10 } else { 1440 } == 0 {
+            print(&format!("round {}", at + 1), engine, &StoreStatus::default());
         }
     }
     engine.stop().unwrap();
+    print("stopped", engine, &StoreStatus::default());
+}
+
+fn main() {
+    let number = |at, default| std::env::args().nth(at).map_or(default, |text| text.parse().unwrap());
+    let (series, rounds, flush_rounds) = (number(2, 100_000) as usize, number(3, 60), number(4, 0));
+    let root =
+        std::env::args().nth(1).map_or_else(std::env::temp_dir, PathBuf::from).join("nephometer-hours");
+    let _ = std::fs::remove_dir_all(&root);
+    let item = PolicyItem { granularity: Timespan::from_seconds(300), points: Some(8640) };
+    let policies = [Arc::new(ArchivePolicy {
+        key: PolicyKey(1),
+        name: "low".to_owned(),
+        back_window: 0,
+        definition: vec![item],
+        methods: MethodSet::upstream_default(),
+    })];
+    let clock = Arc::new(ManualClock::at(Timestamp::from_ns(START * S)));
+    let catalog: Arc<catalog::TestCatalog> = Arc::default();
+    let open = |background| {
+        let settings = Settings { background, ..Settings::default() };
+        let storage = Arc::new(FileStorage::new(&root).unwrap());
+        Engine::open(settings, storage, catalog.clone(), clock.clone(), clock.clone(), &policies).unwrap()
+    };
+    let engine = open(flush_rounds == 0);
+    live(&engine, &clock, series, rounds, flush_rounds);
     let before = engine.status();
-    print("stopped", &engine, &nothing);
     drop(engine);
-    let begun = Instant::now();
-    let engine = open();
-    println!("started again in {:.2} s", begun.elapsed().as_secs_f64());
+    let wall = SystemClock::new();
+    let begun_ns = wall.monotonic_ns();
+    let engine = open(false);
+    println!("started again in {:.2} s", (wall.monotonic_ns() - begun_ns) as f64 / 1e9);
     // The partition passes: what is left to merge in it is merged.
     clock.advance_ns(5 * 86_400 * S);
     engine.settle().unwrap();
