@@ -113,21 +113,21 @@ impl EncodedRecord {
 
 /// What first values were as they were written: the states that they build on may be others when they are read, if
 /// damage has cost a record in between.
-struct Check(Vec<u8>);
+struct Check(Vec<[u8; 9]>);
 
 impl Check {
     fn with_capacity(runs: usize) -> Self {
-        Self(Vec::with_capacity(runs * 9))
+        Self(Vec::with_capacity(runs))
     }
 
     #[inline]
     fn add(&mut self, state: &SeriesState) {
         let [a, b, c, d, e, f, g, h] = state.number.last.to_le_bytes();
-        self.0.extend_from_slice(&[a, b, c, d, e, f, g, h, state.exponent]);
+        self.0.push([a, b, c, d, e, f, g, h, state.exponent]);
     }
 
     fn sum(&self) -> [u8; 4] {
-        ((xxh3_64(&self.0) >> 32) as u32).to_le_bytes()
+        ((xxh3_64(self.0.as_flattened()) >> 32) as u32).to_le_bytes()
     }
 }
 
@@ -241,6 +241,7 @@ fn decode_write_alone(reader: &mut ByteReader<'_>, context: &mut Context) -> Res
 }
 
 /// Appends the values of a run, its first integer being known and `rest` ones still to come; returns the last integer.
+#[inline]
 fn get_values(
     bits: &mut BitReader<'_>,
     first: i64,
@@ -249,6 +250,10 @@ fn get_values(
     ints: &mut Vec<i64>,
     values: &mut Vec<f64>,
 ) -> Result<i64, CodecError> {
+    if rest == 0 {
+        values.push(if exponent == RAW { of_ordered(first) } else { int_to_decimal(first, exponent) });
+        return Ok(first);
+    }
     let mut number = Number::after(first);
     ints.clear();
     ints.push(first);
@@ -257,7 +262,6 @@ fn get_values(
     }
     match exponent {
         RAW => values.extend(ints.iter().map(|int| of_ordered(*int))),
-        _ if rest == 0 => values.push(int_to_decimal(first, exponent)),
         _ => ints_to_decimals(ints, exponent, values),
     }
     Ok(number.last)

@@ -43,7 +43,7 @@ pub(super) fn put_shape(bits: &mut BitWriter, runs: &[Run<'_>]) {
     put_column(bits, runs.iter().map(|run| run.run.policy.0.into()));
     put_column(bits, runs.iter().map(|run| run.run.len.into()));
     let repeats: Vec<bool> =
-        runs.windows(2).map(|pair| pair[0].timestamps_ns == pair[1].timestamps_ns).collect();
+        runs.windows(2).map(|pair| is_same(pair[0].timestamps_ns, pair[1].timestamps_ns)).collect();
     put_column(bits, repeats.iter().map(|repeats| (*repeats).into()));
     let other = || {
         let repeats = std::iter::once(false).chain(repeats.iter().copied());
@@ -52,6 +52,15 @@ pub(super) fn put_shape(bits: &mut BitWriter, runs: &[Run<'_>]) {
     let unit = common_unit(other().flatten());
     bits.put(unit as u64, UNIT_BITS);
     put_times(bits, other(), UNITS_NS[unit]);
+}
+
+/// Whether two runs have the same timestamps; most have one or differ in the first.
+#[inline]
+fn is_same(one: &[i64], other: &[i64]) -> bool {
+    match (one, other) {
+        ([one], [other]) => one == other,
+        _ => one.first() == other.first() && one == other,
+    }
 }
 
 /// Code of the largest unit that all `timestamps` are whole multiples of.
