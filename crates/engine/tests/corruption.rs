@@ -103,6 +103,45 @@ fn a_damaged_record_costs_only_itself() {
 }
 
 #[test]
+fn records_that_build_on_a_damaged_one_are_lost_with_it_and_told() {
+    for seed in 0..30 {
+        let mut random = Random(seed);
+        let mut bench = bench();
+        let value = |key: u64, minute: i64| (minute * minute % 977 + key as i64) as f64 / 10.0;
+        for minute in 0..40 {
+            let key = minute as u64 % 4;
+            bench.write(key, 1, &[(minute * 60 * S, value(key, minute))]).unwrap();
+        }
+        let segment = bench.disk.files("log/").remove(0);
+        let offset = 96 + random.below(bench.disk.len(&segment) as u64 - 96) as usize;
+        bench.disk.flip(&segment, offset, random.below(8) as u8);
+        bench.crash(&mut random);
+        let shown = |bench: &Bench| {
+            let of = |key| bench.all(key, 1, "count", 60).into_iter().map(move |(at, _)| (key, at / 60));
+            (0..4).flat_map(of).collect::<Vec<_>>()
+        };
+        let left = shown(&bench);
+        assert!((27..40).contains(&left.len()), "seed {seed}: {left:?}");
+        let told = bench.engine_status().quarantined_blocks;
+        // The last record may just as well be torn.
+        assert!((1..=2).contains(&told) || left.len() == 39, "seed {seed}: {told}");
+        for key in 0..4 {
+            for (at, max) in bench.all(key, 1, "max", 60) {
+                assert!(
+                    max.to_bits() == value(key, at / 60).to_bits(),
+                    "seed {seed}: {key} at {at} is {max}"
+                );
+            }
+        }
+        // What comes after the start builds on nothing that is lost; the damage is told once.
+        bench.write(1, 1, &[(50 * 60 * S, 7.5)]).unwrap();
+        bench.crash(&mut random);
+        assert_eq!(bench.all(1, 1, "max", 60).last(), Some(&(3000, 7.5)), "seed {seed}");
+        assert_eq!((shown(&bench).len(), bench.engine_status().quarantined_blocks), (left.len() + 1, told));
+    }
+}
+
+#[test]
 fn whatever_decays_nothing_wrong_is_shown() {
     for seed in 0..40 {
         let mut random = Random(seed);
