@@ -16,8 +16,10 @@ use crate::value::Value;
 
 /// Up to so many keys are loaded without a thought.
 const FEW: usize = if cfg!(test) { 2 } else { 4000 };
-/// Up to so many keys are of use where all values had to be looked at for them.
-const FEW_SCANNED: usize = if cfg!(test) { 2 } else { 2000 };
+/// Resources that are asked in order to learn whether a condition without an index is a common one,
+const SAMPLES: i64 = if cfg!(test) { 10 } else { 1000 };
+/// which it is where so many of them fulfil it.
+const COMMON: i64 = if cfg!(test) { 2 } else { 3 };
 /// Keys are counted up to here; more of them are never loaded.
 const MANY: i64 = if cfg!(test) { 10 } else { 128 * 1024 };
 
@@ -30,6 +32,8 @@ const ROW_NS: f64 = 3000.0;
 const STEP_NS: f64 = 250.0;
 /// and asking another table about a row.
 const TEST_NS: f64 = 1500.0;
+/// Multiples of it, without their whole parts, lie evenly between 0 and 1 and in step with nothing.
+const GOLDEN: f64 = 0.618_033_988_749_894_9;
 /// What share of rows we think fulfils a condition about which nothing is known.
 const UNKNOWN_SHARE: f64 = 0.5;
 
@@ -93,6 +97,25 @@ async fn load(
     Ok(Some(keys))
 }
 
+/// Whether a walk soon meets rows that fulfil a condition: resources all over the index are asked.
+async fn is_common(
+    session: &mut dyn Session,
+    listing: &Listing<'_>,
+    condition: &Filter,
+) -> Result<bool, Failure> {
+    let mut statement = Statement::new(session.dialect());
+    let look = Look::Row("r.pk");
+    let condition = listing.scope(Branch::Current, look).condition(&mut statement, condition)?;
+    let size = size(session).await?;
+    #[expect(clippy::cast_possible_truncation, reason = "keys are whole")]
+    let sample = |number: i64| ((number as f64 * GOLDEN).fract() * size) as i64 + 1;
+    let samples = statement.param(keys_value(&(0..SAMPLES).map(sample).collect::<Vec<_>>()));
+    let sampled = statement.dialect.any_of("r.pk", &samples, false);
+    statement.push(&format!("SELECT count(*) FROM resource r WHERE {sampled} AND {condition}"));
+    let rows = session.query_once(&statement.text, &statement.params).await?;
+    Ok(rows.into_iter().next().map_or(Ok(0), |mut row| row.int())? >= COMMON)
+}
+
 async fn count(session: &mut dyn Session, listing: &Listing<'_>, condition: &Filter) -> Result<i64, Failure> {
     let mut statement = Statement::new(session.dialect());
     let search = listing.scope(Branch::Current, Look::Search).key_search(&mut statement, condition)?;
@@ -124,7 +147,8 @@ pub(super) async fn find(session: &mut dyn Session, listing: &Listing<'_>) -> Re
     }
     if candidates.iter().all(|candidate| candidate.keys.is_none())
         && let Some(place) = tests.iter().position(|test| scope.is_scanned(test))
-        && let Some(keys) = load(session, listing, tests[place], FEW_SCANNED).await?
+        && !is_common(session, listing, tests[place]).await?
+        && let Some(keys) = load(session, listing, tests[place], 2 * FEW).await?
     {
         candidates.push(Candidate { condition: tests.remove(place), count: 0, keys: Some(keys) });
     }

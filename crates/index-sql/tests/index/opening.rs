@@ -1,9 +1,9 @@
 //! Opening: what was written is there again, schemas are brought up to date, newer ones are refused.
 
 use futures::future::join_all;
-use nephometer_drivers::{Indexer, NewMetric};
+use nephometer_drivers::{Direction, Indexer, NewMetric, Page, ResourceQuery, Sort};
 use nephometer_index_sql::{OpenError, PostgresSettings, SqlIndex, SqliteSettings};
-use nephometer_model::{ArchivePolicy, MetricId};
+use nephometer_model::{ArchivePolicy, Comparison, Filter, FilterValue, MetricId};
 use nephometer_testkit::postgres::Postgres;
 use uuid::Uuid;
 
@@ -74,4 +74,77 @@ async fn a_server_that_is_not_there_is_told() {
     assert!(error.to_string().contains("refused"), "{error}");
     let error = SqlIndex::connect_postgres(&PostgresSettings::at("nonsense"), support::clock()).await.err();
     assert!(matches!(error, Some(OpenError::Url(_))));
+}
+
+/// What the first version of the schema held: a type of two attributes, and resources with both, one and none of them.
+const FIRST_ROWS: &str = "
+    INSERT INTO schema_version (version) VALUES (1);
+    INSERT INTO resource_type (name, state) VALUES ('vm', '\"active\"');
+    INSERT INTO attribute (type_pk, name, definition) VALUES
+        (2, 'host', '{\"type\":\"string\",\"min_length\":0,\"max_length\":9,\"required\":false}'),
+        (2, 'up', '{\"type\":\"bool\",\"required\":false}');
+    INSERT INTO resource (id, type_pk, started_at, revision_start, original_resource_id, attributes) VALUES
+        (<1>, 2, 1, 1, 'both', '{\"host\":\"a\",\"up\":true}'),
+        (<2>, 2, 2, 2, 'one', '{\"host\":\"b\"}'),
+        (<3>, 2, 3, 3, 'none', '{}');
+    INSERT INTO resource_attribute (resource_pk, attribute_pk, text, integer) VALUES
+        (1, 1, 'a', NULL), (1, 2, NULL, 1), (2, 1, 'b', NULL);";
+
+const VERSIONS: &str = "CREATE TABLE schema_version (version BIGINT NOT NULL PRIMARY KEY);";
+
+/// [`FIRST_ROWS`] with ids as `id` writes them.
+fn first_rows(id: impl Fn(u128) -> String) -> String {
+    (1..=3).fold(FIRST_ROWS.to_owned(), |text, number| text.replace(&format!("<{number}>"), &id(number)))
+}
+
+async fn check_first_rows(index: &SqlIndex) {
+    let found = async |filter: Filter, key: &str, direction: Direction| {
+        let sorts = vec![Sort { key: key.to_owned(), direction, nulls: None }];
+        let query = ResourceQuery {
+            type_name: "vm".to_owned(),
+            filter,
+            history: false,
+            details: true,
+            with_metrics: true,
+            page: Page { limit: Some(10), marker: None, sorts },
+        };
+        let rows = index.list_resources(&query).await.unwrap();
+        rows.into_iter().map(|row| row.original_resource_id).collect::<Vec<_>>()
+    };
+    let (up, down) = (Direction::Ascending, Direction::Descending);
+    assert_eq!(found(Filter::All, "host", up).await, ["both", "one", "none"]);
+    assert_eq!(found(Filter::All, "host", down).await, ["none", "one", "both"]);
+    assert_eq!(found(Filter::All, "up", up).await, ["both", "one", "none"]);
+    assert_eq!(found(Filter::eq_text("host", "b"), "id", up).await, ["one"]);
+    let without = |name: &str| Filter::Compare(Comparison::Eq, name.to_owned(), FilterValue::Null);
+    assert_eq!(found(without("up"), "host", up).await, ["one", "none"]);
+    assert_eq!(found(Filter::Not(Box::new(without("host"))), "id", up).await, ["both", "one"]);
+}
+
+#[tokio::test]
+async fn sqlite_brings_the_first_schema_with_its_rows_up_to_date() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("index.sqlite");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let first = include_str!("../../src/migrations/sqlite/0001_index.sql");
+    connection.execute_batch(&VERSIONS.replace("BIGINT", "INTEGER").replace(");", ") STRICT;")).unwrap();
+    connection.execute_batch(first).unwrap();
+    let id = |number| format!("x'{}'", Uuid::from_u128(number).simple());
+    connection.execute_batch(&first_rows(id)).unwrap();
+    drop(connection);
+    check_first_rows(&SqlIndex::open_sqlite(&SqliteSettings::at(path), support::clock()).unwrap()).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_brings_the_first_schema_with_its_rows_up_to_date() {
+    let url = support::fresh_postgres().await;
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let first = include_str!("../../src/migrations/postgres/0001_index.sql");
+    let id = |number| format!("'{}'", Uuid::from_u128(number));
+    client.batch_execute(&format!("{VERSIONS}{first}{}", first_rows(id))).await.unwrap();
+    drop(client);
+    connection.await.unwrap().unwrap();
+    let index = SqlIndex::connect_postgres(&PostgresSettings::at(url), support::clock()).await.unwrap();
+    check_first_rows(&index).await;
 }

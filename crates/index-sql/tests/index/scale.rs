@@ -195,6 +195,33 @@ async fn measure_resources(index: &SqlIndex, resources: u128) {
                 &[],
             ),
         ),
+        (
+            "display_name like (one in 100,000)",
+            list(
+                Filter::Compare(
+                    Comparison::Like,
+                    "display_name".to_owned(),
+                    FilterValue::Text("%99999%".to_owned()),
+                ),
+                Some(1000),
+                &[],
+            ),
+        ),
+        (
+            "10,000 ids and names, any of them",
+            list(
+                Filter::Or(
+                    (0..5000)
+                        .flat_map(|number| {
+                            let id = scattered(number * 11).to_string();
+                            [text("id", &id), text("display_name", &format!("instance number {number}"))]
+                        })
+                        .collect(),
+                ),
+                Some(1000),
+                &[],
+            ),
+        ),
         ("flavor = (one in 10), page", list(text("flavor", "flavor-3"), Some(1000), &[])),
         ("flavor = (one in 10), all", list(text("flavor", "flavor-3"), None, &[])),
         ("flavor = and vcpus >", list(text("flavor", "flavor-3").and(above("vcpus", 61.0)), Some(1000), &[])),
