@@ -84,6 +84,6 @@ fn listing(
 ) -> Result<Outcome> {
     runner.measured(name, "resources", || {
         let count = |answer: &Value| Ok(answer.as_array().context("a list of resources")?.len() as u64);
-        runner.varied(request, count, runner.timer())
+        runner.varied(None, request, count, runner.timer())
     })
 }

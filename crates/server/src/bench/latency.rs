@@ -1,6 +1,7 @@
 //! Latency: writes at half of the largest rate, reads alone and under full write load.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::Result;
 
@@ -10,6 +11,8 @@ use super::values::Random;
 
 /// Rounds that find the largest rate, unless told otherwise.
 const ROUNDS: usize = 20;
+/// Reads are sent so often, however long their answers take.
+const BETWEEN_READS: Duration = Duration::from_millis(5);
 
 /// Finds the largest rate, then measures.
 pub(super) fn run(runner: &mut Runner<'_>, shape: &Shape) -> Result<Vec<Outcome>> {
@@ -26,7 +29,12 @@ pub(super) fn run(runner: &mut Runner<'_>, shape: &Shape) -> Result<Vec<Outcome>
         shares.iter().flatten().flat_map(|group| group.ids()).map(|id| id.to_string()).collect();
     let alone = runner.measured("latency.read-alone", "points", || {
         let is_over = runner.timer();
-        runner.varied(|random| one_metric(&ids, random), |answer| Ok(rows(answer)?.len() as u64), is_over)
+        runner.varied(
+            Some(BETWEEN_READS),
+            |random| one_metric(&ids, random),
+            |answer| Ok(rows(answer)?.len() as u64),
+            is_over,
+        )
     })?;
     let loaded = under_load(runner, &mut shares, shape, &ids, largest.items_per_second)?;
     Ok([largest, half, alone].into_iter().chain(loaded).collect())
@@ -59,7 +67,8 @@ fn under_load(
         let reader = scope.spawn(|| {
             runner.measured("latency.read-loaded", "points", || {
                 let count = |answer: &_| Ok(rows(answer)?.len() as u64);
-                runner.varied(|random| one_metric(ids, random), count, || is_written.load(Ordering::Relaxed))
+                let is_over = || is_written.load(Ordering::Relaxed);
+                runner.varied(Some(BETWEEN_READS), |random| one_metric(ids, random), count, is_over)
             })
         });
         let writes = runner

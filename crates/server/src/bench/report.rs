@@ -215,7 +215,9 @@ impl Report {
                 self.outcomes.iter().filter(|peer| peer.server != outcome.server && peer.name == base);
             for peer in peers.filter(|_| outcome.server == self.outcomes[0].server) {
                 let ratio = |own: Option<f64>, other: Option<f64>| {
-                    or_dash(own.zip(other).filter(|(_, other)| *other > 0.0).map(|(own, other)| own / other))
+                    let ratio =
+                        own.zip(other).filter(|(_, other)| *other > 0.0).map(|(own, other)| own / other);
+                    ratio.map_or("-".to_owned(), digits)
                 };
                 let _ = writeln!(
                     text,
@@ -272,6 +274,16 @@ fn write_row(text: &mut String, outcome: &Outcome) {
     }
 }
 
+/// Three digits that count, of a ratio that may be a thousand or a thousandth.
+fn digits(ratio: f64) -> String {
+    match ratio {
+        100.0.. => format!("{ratio:.0}"),
+        1.0.. => format!("{ratio:.2}"),
+        0.1.. => format!("{ratio:.3}"),
+        _ => format!("{ratio:.5}"),
+    }
+}
+
 fn or_dash(value: Option<f64>) -> String {
     value.map_or("-".to_owned(), |value| format!("{value:.3}"))
 }
@@ -297,6 +309,6 @@ mod tests {
         assert_eq!(ours.disk_bytes_per_measure.map(f64::round), Some(2.0));
         let peer = outcome("bulk", Kind::VictoriaMetrics, 250);
         let report = Report { version: "", seed: 1, workers: 1, outcomes: vec![ours, peer] };
-        assert!(report.table().contains("bulk-names against victoria-metrics: 2.000 × items/s"));
+        assert!(report.table().contains("bulk-names against victoria-metrics: 2.00 × items/s"));
     }
 }

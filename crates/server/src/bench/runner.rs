@@ -300,9 +300,11 @@ impl Runner<'_> {
 
 impl Runner<'_> {
     /// Sends one request after the other, each with path and body of its own (a GET where that is empty), until
-    /// `is_over`; `count` tells the items of an answer.
+    /// `is_over`; `count` tells the items of an answer. With a time between two of them, latencies count from when a
+    /// request should have been sent, so that one that had to wait for a slow one before it shows it.
     pub(super) fn varied(
         &self,
+        every: Option<Duration>,
         make: impl Fn(&mut Random) -> (String, String),
         count: impl Fn(&Value) -> Result<u64>,
         is_over: impl Fn() -> bool,
@@ -310,11 +312,17 @@ impl Runner<'_> {
         let mut connection = self.target.connect()?;
         let mut random = Random::new(self.args.seed);
         let mut tally = Tally::default();
+        let mut due = Duration::from_nanos(self.clock.monotonic_ns());
         while !is_over() {
             let (path, body) = make(&mut random);
             let method = if body.is_empty() { "GET" } else { "POST" };
             let request = Request { method, path: &path, body: body.as_bytes() };
-            let answer = tally.timed(&self.clock, &mut connection, request)?;
+            let now = Duration::from_nanos(self.clock.monotonic_ns());
+            std::thread::sleep(due.saturating_sub(now));
+            let begin = if every.is_some() { due } else { now };
+            due = begin + every.unwrap_or_default();
+            let begin_ns = u64::try_from(begin.as_nanos()).unwrap_or(u64::MAX);
+            let answer = tally.timed_from(begin_ns, &self.clock, &mut connection, request)?;
             tally.items += count(&answer.json()?)?;
         }
         Ok(tally)

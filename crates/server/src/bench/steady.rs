@@ -7,7 +7,7 @@ mod summary;
 mod watch;
 
 use std::sync::Mutex;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -106,17 +106,17 @@ fn load(
 ) -> Result<(Outcome, Option<Outcome>, Summary)> {
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     let rate = runner.args.rate as f64;
-    let seen = Mutex::new(Seen::default());
+    let seen = &Mutex::new(Seen::default());
     let target: &Target = runner.target;
     let begin_ns = runner.clock.monotonic_ns();
     let (done, is_done) = channel::<()>();
     let (outcome, wrong, watch) = std::thread::scope(|scope| {
-        let watching = scope.spawn(|| watch_over((runner, rate), &seen, log, is_done));
+        let watching = scope.spawn(move || watch_over((runner, rate), seen, log, &is_done));
         let reading = (target.kind == Kind::Nephometer)
-            .then(|| scope.spawn(|| Probe::new(records, runner.args.seed).run(runner, &seen)));
+            .then(|| scope.spawn(|| Probe::new(records, runner.args.seed).run(runner, seen)));
         let outcome = runner.measured(name, "measures", || {
             runner.write_paced(shares, shape, rate, |latency_ns, items| {
-                Seen::note_write(&seen, latency_ns, items)
+                Seen::note_write(seen, latency_ns, items)
             })
         });
         drop(done);
@@ -139,7 +139,7 @@ fn watch_over(
     (runner, rate): (&Runner<'_>, f64),
     seen: &Mutex<Seen>,
     log: &Log,
-    is_done: std::sync::mpsc::Receiver<()>,
+    is_done: &Receiver<()>,
 ) -> Watch {
     let every = Duration::from_secs_f64(LINE_SECONDS.min(runner.args.duration_seconds() / LINES).max(0.1));
     let mut watch = Watch::begin(runner.clock, runner.target);

@@ -32,6 +32,10 @@ pub(in super::super) struct Summary {
     disk_bytes_per_measure: Option<f64>,
     /// What was written for a measure over what it takes in the end.
     pub(super) write_amplification: Option<f64>,
+    /// The same where the server's own account takes the place of the block device's while it was loaded: pages of the
+    /// log that are synced half full are written again, which this leaves out.
+    own_write_amplification: Option<f64>,
+    own_written_bytes: Option<u64>,
     pub(super) start_after_kill_seconds: Option<f64>,
     start_seconds: Option<f64>,
     /// Of what the process had written that lives now, what was counted already.
@@ -43,8 +47,7 @@ pub(in super::super) struct Summary {
 impl Summary {
     /// Of the load alone: `begin` is the use before it, `last` that of the last line, so many seconds later.
     pub(super) fn new(
-        outcome: &Outcome,
-        rate: f64,
+        (outcome, rate): (&Outcome, f64),
         begin: Usage,
         (last, passed_seconds): (Usage, f64),
         resident_bytes: &[u64],
@@ -70,6 +73,11 @@ impl Summary {
         }
     }
 
+    /// What the server says that it has written under the load.
+    pub(super) fn with_own_account(self, own_written_bytes: Option<u64>) -> Self {
+        Self { own_written_bytes, ..self }
+    }
+
     /// Notes what a process had written that is about to be killed.
     pub(super) fn note_killed(&mut self, usage: Option<Usage>) {
         self.note_loaded(usage);
@@ -85,12 +93,16 @@ impl Summary {
 
     /// Notes what came out when the server had settled.
     pub(super) fn note_settled(&mut self, settled: &Settled, disk_bytes_per_measure: Option<f64>) {
-        self.written_bytes += settled.written_bytes.unwrap_or(0);
+        let after_load = settled.written_bytes.unwrap_or(0);
+        self.written_bytes += after_load;
+        self.own_written_bytes = self.own_written_bytes.map(|bytes| bytes + after_load);
         self.disk_bytes_per_measure = disk_bytes_per_measure;
         self.start_seconds = settled.start_seconds;
-        let written = self.written_bytes as f64 / self.measures.max(1) as f64;
-        self.write_amplification =
-            disk_bytes_per_measure.filter(|bytes| *bytes > 0.0).map(|bytes| written / bytes);
+        let grown =
+            disk_bytes_per_measure.map(|bytes| bytes * self.measures as f64).filter(|bytes| *bytes > 0.0);
+        let over_growth = |bytes: Option<u64>| bytes.zip(grown).map(|(bytes, grown)| bytes as f64 / grown);
+        self.write_amplification = over_growth(Some(self.written_bytes));
+        self.own_write_amplification = over_growth(self.own_written_bytes);
     }
 
     /// For people, one figure a line.
@@ -119,6 +131,11 @@ impl Summary {
             at_most("bytes a measure on disk", self.disk_bytes_per_measure, MAX_BYTES_A_MEASURE),
             Some(format!("bytes a measure written: {written:.3}")),
             at_most("write amplification", self.write_amplification, MAX_AMPLIFICATION),
+            at_most(
+                "write amplification without pages of the log that were synced half full",
+                self.own_write_amplification,
+                MAX_AMPLIFICATION,
+            ),
             start("kill -9", self.start_after_kill_seconds),
             start("a stop", self.start_seconds),
         ]
@@ -139,7 +156,8 @@ mod tests {
         let tally = Tally { items: 1000, ..Tally::default() };
         let outcome = Outcome::new("steady", Kind::Nephometer, "measures", tally, 1.0);
         let at = |written_bytes| Usage { written_bytes, ..Usage::default() };
-        let mut summary = Summary::new(&outcome, 1000.0, at(500), (at(600), 1.0), &[7, 7, 8, 8]);
+        let mut summary = Summary::new((&outcome, 1000.0), at(500), (at(600), 1.0), &[7, 7, 8, 8]);
+        summary = summary.with_own_account(Some(1500));
         summary.note_killed(Some(at(2500)));
         summary.note_loaded(Some(at(1000)));
         summary.note_settled(&Settled { written_bytes: Some(1000), ..Settled::default() }, Some(1.0));

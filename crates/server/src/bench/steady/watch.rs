@@ -123,13 +123,10 @@ impl Watch {
 
     /// Sums up; `outcome` is that of the load.
     pub(super) fn summary(self, outcome: &Outcome, rate: f64) -> Summary {
-        Summary::new(
-            outcome,
-            rate,
-            self.begin.usage,
-            (self.last.usage, seconds(self.last.ns - self.begin.ns)),
-            &self.resident_bytes,
-        )
+        let passed_seconds = seconds(self.last.ns - self.begin.ns);
+        let own = self.written().map(|written| written.log + written.flush + written.merge);
+        let last = (self.last.usage, passed_seconds);
+        Summary::new((outcome, rate), self.begin.usage, last, &self.resident_bytes).with_own_account(own)
     }
 }
 
