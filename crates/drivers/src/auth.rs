@@ -17,6 +17,12 @@ pub enum AuthError {
         /// Value of `WWW-Authenticate`.
         challenge: Option<String>,
     },
+    /// Keystone does not vouch for the caller: 401 that says where to sign in, in keystonemiddleware's words.
+    #[error("a valid Keystone token is required")]
+    NotSignedIn {
+        /// Keystone's public address.
+        keystone_uri: String,
+    },
     /// The service that knows identities does not answer: 503.
     #[error("identity service unavailable: {0}")]
     Unavailable(String),

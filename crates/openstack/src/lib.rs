@@ -1,6 +1,7 @@
-//! What speaks OpenStack: Keystone, and policy rules in oslo.policy's language.
+//! What speaks OpenStack: Keystone, callers' tokens, and policy rules in oslo.policy's language.
 //!
 //! An adapter: it implements contracts of `drivers` and knows no service.
 
 pub mod keystone;
 pub mod policy;
+pub mod token;

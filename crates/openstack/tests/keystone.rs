@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod tls_front;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -8,6 +8,7 @@ mod sections;
 
 use std::fmt;
 
+use nephometer_openstack::keystone::AuthtokenSettings;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use check::parse_listen;
@@ -27,6 +28,7 @@ pub(crate) struct Config {
     pub(crate) index: IndexSection,
     pub(crate) engine: nephometer_engine::Settings,
     pub(crate) metric_api: MetricApiSection,
+    pub(crate) keystone_authtoken: AuthtokenSettings,
     pub(crate) metric: MetricSection,
     pub(crate) policy: PolicySection,
     pub(crate) statsd: StatsdSection,

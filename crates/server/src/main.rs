@@ -8,6 +8,7 @@ mod client;
 mod commands;
 mod config;
 mod host;
+mod identity;
 mod import;
 mod logging;
 mod policy_file;

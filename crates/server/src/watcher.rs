@@ -6,6 +6,7 @@ use std::time::Duration;
 use nephometer_drivers::{Indexer, MeasureStore};
 use nephometer_metric::MetricService;
 use nephometer_model::Clock;
+use nephometer_openstack::token::KeystoneAuthenticator;
 use tokio::sync::Mutex;
 
 use crate::process::process_use;
@@ -20,6 +21,7 @@ pub(crate) struct Watcher {
     indexer: Arc<dyn Indexer>,
     store: Arc<dyn MeasureStore>,
     service: Arc<MetricService>,
+    keystone: Option<Arc<KeystoneAuthenticator>>,
     clock: Arc<dyn Clock>,
     start_ns: u64,
     counts: Mutex<Option<Counted>>,
@@ -39,10 +41,11 @@ impl Watcher {
         indexer: Arc<dyn Indexer>,
         store: Arc<dyn MeasureStore>,
         service: Arc<MetricService>,
+        keystone: Option<Arc<KeystoneAuthenticator>>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let start_ns = clock.monotonic_ns();
-        Self { telemetry, indexer, store, service, clock, start_ns, counts: Mutex::new(None) }
+        Self { telemetry, indexer, store, service, keystone, clock, start_ns, counts: Mutex::new(None) }
     }
 
     /// How everything is now.
@@ -55,6 +58,7 @@ impl Watcher {
             store: self.store.status().into(),
             metric_cache: self.service.cache_status().into(),
             index: self.index().await,
+            keystone: self.keystone.as_ref().map(|keystone| keystone.status().into()),
             process: ProcessStatus::new(pid, process_use(pid).unwrap_or_default()),
         }
     }

@@ -13,6 +13,11 @@ use crate::http::query::Repeated;
 /// Seconds after which a client may try again where nothing better is known.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
+/// What keystonemiddleware says to callers without a valid token.
+const SIGN_IN: &str = "The request you have made requires authentication.";
+/// What keystonemiddleware says while Keystone does not answer.
+const NO_IDENTITY_SERVICE: &str = "The Keystone service is temporarily unavailable.";
+
 /// An answer that is not a success.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct ApiError {
@@ -20,12 +25,18 @@ pub(super) struct ApiError {
     /// Upstream's `description`: text or object; empty text where there is nothing to say, null where no handler ran.
     pub(super) detail: Value,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    /// Whether the body is OpenStack's `{"error": …}`, whatever the client accepts, as of what stands before upstream.
+    pub(super) is_openstack_form: bool,
 }
 
 impl ApiError {
     /// An error with a text or an object as detail.
     pub(super) fn new(status: StatusCode, detail: impl Into<Value>) -> Self {
-        Self { status, detail: detail.into(), headers: Vec::new() }
+        Self { status, detail: detail.into(), headers: Vec::new(), is_openstack_form: false }
+    }
+
+    fn in_openstack_form(self) -> Self {
+        Self { is_openstack_form: true, ..self }
     }
 
     /// 400.
@@ -113,9 +124,16 @@ impl From<AuthError> for ApiError {
                     None => refused,
                 }
             }
+            AuthError::NotSignedIn { keystone_uri } => {
+                let refused = Self::new(StatusCode::UNAUTHORIZED, SIGN_IN).in_openstack_form();
+                match HeaderValue::from_str(&format!("Keystone uri=\"{keystone_uri}\"")) {
+                    Ok(challenge) => refused.with_header(header::WWW_AUTHENTICATE, challenge),
+                    Err(_) => refused,
+                }
+            }
             AuthError::Unavailable(reason) => {
-                tracing::warn!(%reason, "identities cannot be checked");
-                Self::unavailable("", RETRY_AFTER_SECONDS)
+                tracing::debug!(%reason, "identities cannot be checked");
+                Self::unavailable(NO_IDENTITY_SERVICE, RETRY_AFTER_SECONDS)
             }
         }
     }

@@ -71,6 +71,10 @@ pub(super) fn refusal(error: ApiError, asked: &Asked) -> Response {
 fn refusal_body(error: &ApiError, asked: &Asked) -> (&'static str, Vec<u8>) {
     const JSON: &str = "application/json";
     let title = title(error.status);
+    if error.is_openstack_form {
+        let error = json!({"code": error.status.as_u16(), "title": title, "message": error.detail});
+        return (JSON, encoder::to_vec(&json!({ "error": error })));
+    }
     if asked.accept.best(&["text/plain", "text/html", JSON]) == Some(JSON) {
         let object = json!({"code": error.status.as_u16(), "title": title, "description": error.detail});
         return (JSON, encoder::to_vec(&object));

@@ -1,9 +1,13 @@
 //! `check-config` and `config default | show | import`.
 
+use std::sync::Arc;
+
 use anyhow::{Context, Result};
+use nephometer_model::SystemClock;
 
 use crate::cli::{ConfigCommand, GlobalArgs};
 use crate::config::{Config, DEFAULT_FILE, Layers};
+use crate::identity::Recognition;
 use crate::policy_file::PolicyFile;
 use crate::{import, logging};
 
@@ -34,5 +38,6 @@ pub(super) fn check(global: &GlobalArgs) -> Result<()> {
     // Warnings about the policy file go to the log.
     logging::start(&config.log)?;
     PolicyFile::load(&config.policy.file)?;
+    Recognition::open(&config, Arc::new(SystemClock::new()))?;
     say("the configuration is fine\n")
 }

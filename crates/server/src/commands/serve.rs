@@ -8,7 +8,8 @@ use nephometer_model::{Clock, SystemClock};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{GlobalArgs, ServeArgs};
-use crate::config::Config;
+use crate::config::{AuthMode, Config};
+use crate::identity::Recognition;
 use crate::logging;
 use crate::policy_file::PolicyFile;
 use crate::roles::{
@@ -70,11 +71,14 @@ fn announce(config: &Config, lock: &DataDirLock, roles: &[Handle]) -> Result<()>
 async fn start_roles(config: &Config, parts: &Parts, shutdown: &Shutdown) -> Result<Vec<Handle>> {
     let clock = Arc::clone(&parts.clock) as Arc<dyn Clock>;
     let telemetry = Arc::new(Telemetry::new(Arc::clone(&clock)));
+    let recognition = Recognition::open(config, Arc::clone(&clock))?;
+    recognition.greet_keystone();
     let watcher = Arc::new(Watcher::new(
         Arc::clone(&telemetry),
         Arc::clone(&parts.index) as Arc<dyn Indexer>,
         Arc::clone(&parts.engine) as Arc<dyn MeasureStore>,
         Arc::clone(&parts.service),
+        recognition.keystone,
         clock,
     ));
     let policy = Arc::new(PolicyFile::load(&config.policy.file)?);
@@ -85,6 +89,7 @@ async fn start_roles(config: &Config, parts: &Parts, shutdown: &Shutdown) -> Res
     }
     let api = metric_api::Deps {
         service: Arc::clone(&parts.service),
+        authenticator: recognition.authenticator,
         enforcer: Arc::clone(&policy) as Arc<dyn PolicyEnforcer>,
         telemetry,
     };
@@ -160,9 +165,13 @@ fn greeting(config: &Config, roles: &[Handle]) -> String {
         }
     }
     if let Some(address) = address(roles, "metric_api") {
-        text.push_str(&format!(
-            "Next:  pip install gnocchiclient && gnocchi --endpoint http://{address} resource list\n"
-        ));
+        let next = match config.metric_api.auth_mode {
+            AuthMode::Keystone => {
+                "python-openstackclient gnocchiclient && openstack metric resource list".to_owned()
+            }
+            _ => format!("gnocchiclient && gnocchi --endpoint http://{address} resource list"),
+        };
+        text.push_str(&format!("Next:  pip install {next}\n"));
     }
     text
 }

@@ -10,7 +10,7 @@ use crate::cli::{GlobalArgs, StatusArgs};
 use crate::client::{Connection, Endpoint};
 use crate::process::{directory_bytes, process_use};
 use crate::run_file::RunFile;
-use crate::telemetry::Snapshot;
+use crate::telemetry::{KeystoneFigures, Snapshot};
 use crate::wiring::MEASURES_NAME;
 
 use super::{load_config, say};
@@ -104,7 +104,7 @@ fn table(status: &Status) -> String {
 }
 
 fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
-    let Snapshot { version, uptime_seconds, store, metric_cache, index, process } = snapshot;
+    let Snapshot { version, uptime_seconds, store, metric_cache, index, keystone, process } = snapshot;
     rows.push(("state", format!("running {version} as process {} for {uptime_seconds:.0} s", run.pid)));
     rows.push(("metric API", format!("http://{}/", run.metric_api)));
     let writes = store.refusing_writes.as_ref().map(|reason| format!("refused: {reason}"));
@@ -118,6 +118,20 @@ fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
             )
         }),
     ));
+    if let Some(keystone) = keystone {
+        rows.push(("Keystone", reached(keystone)));
+        rows.push((
+            "tokens",
+            format!(
+                "{} remembered, {} hits, {} misses, {} calls to Keystone of which {} failed",
+                keystone.remembered_tokens,
+                keystone.cache_hits,
+                keystone.cache_misses,
+                keystone.upstream_calls,
+                keystone.upstream_failures
+            ),
+        ));
+    }
     rows.push(("measures written", store.measures_written.to_string()));
     rows.push(("in memory", format!("{} measures of {} series", store.head_measures, store.head_series)));
     rows.push(("cache", format!("{} metrics in {} bytes", metric_cache.entries, metric_cache.bytes)));
@@ -133,4 +147,14 @@ fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
         "process",
         format!("{:.1} s CPU, {} bytes resident", process.cpu_seconds, process.resident_bytes),
     ));
+}
+
+fn reached(keystone: &KeystoneFigures) -> String {
+    let KeystoneFigures { is_reachable, failure, .. } = keystone;
+    match (is_reachable, failure) {
+        (None, _) => "not asked yet".to_owned(),
+        (Some(true), _) => "answers".to_owned(),
+        (Some(false), None) => "does not answer".to_owned(),
+        (Some(false), Some(failure)) => format!("does not answer: {failure}"),
+    }
 }

@@ -41,10 +41,8 @@ impl Config {
     fn check_identity(&self, problems: &mut Vec<Problem>) {
         let api = &self.metric_api;
         if api.auth_mode == AuthMode::Keystone {
-            problems.push(Problem::new(
-                "metric_api.auth_mode: keystone is reserved for a later version; use basic on loopback, or remoteuser \
-                 behind a front end that validates tokens",
-            ));
+            let found = self.keystone_authtoken.problems().into_iter();
+            problems.extend(found.map(|problem| Problem::new(format!("keystone_authtoken.{problem}"))));
         }
         if api.auth_mode == AuthMode::RemoteUser
             && api.remote_user_header.parse::<http::HeaderName>().is_err()
@@ -60,13 +58,13 @@ impl Config {
     /// What listens beyond loopback without checking who speaks must be wanted in as many words.
     fn check_exposure(&self, problems: &mut Vec<Problem>) {
         let Self { metric_api, admin, statsd, .. } = self;
-        let refused_anyway = metric_api.auth_mode == AuthMode::Keystone;
+        let is_proven = metric_api.auth_mode == AuthMode::Keystone;
         let trust = match metric_api.auth_mode {
             AuthMode::RemoteUser => "auth_mode=remoteuser believes the header of whoever sends it",
             _ => "auth_mode=basic checks no password",
         };
         for (section, listen, allowed, why) in [
-            ("metric_api", &metric_api.listen, metric_api.allow_insecure_listen || refused_anyway, trust),
+            ("metric_api", &metric_api.listen, metric_api.allow_insecure_listen || is_proven, trust),
             ("admin", &admin.listen, admin.allow_insecure_listen, "it tells everybody"),
             (
                 "statsd",

@@ -84,7 +84,7 @@ impl Layers {
         if let Some((path, text)) = self.file {
             match text.parse::<Table>() {
                 Ok(table) => from_file(&table, &path, &mut given, problems),
-                Err(e) => problems.push(Problem::new(format!("{}: {e}", path.display()))),
+                Err(e) => problems.push(Problem::new(unreadable(&path, &text, &e))),
             }
         }
         let mut env: Vec<_> = self.env.into_iter().filter(|(name, _)| name.starts_with(ENV_PREFIX)).collect();
@@ -105,6 +105,14 @@ impl Layers {
         }
         given
     }
+}
+
+/// Where a file is no TOML, and why. The line itself is not repeated: it may hold a secret.
+fn unreadable(path: &Path, text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start));
+    let line =
+        before.map_or_else(String::new, |before| format!("line {}: ", before.matches('\n').count() + 1));
+    format!("{}: {line}{}", path.display(), error.message().trim().replace('\n', " "))
 }
 
 /// The defaults as a tree that has every key.

@@ -68,7 +68,7 @@ pub(crate) enum AuthMode {
     Basic,
     /// A header set by a trusted front end.
     RemoteUser,
-    /// Keystone tokens; reserved.
+    /// Keystone tokens, validated as `[keystone_authtoken]` says.
     Keystone,
 }
 

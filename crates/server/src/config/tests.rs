@@ -85,7 +85,6 @@ fn meaning_is_checked_after_merging() {
     ];
     let found = problems("", &[], &flags);
     assert_eq!(found.len(), 8, "{found:#?}");
-    assert!(problems("", &[], &["metric_api.auth_mode=keystone"])[0].contains("reserved"));
     let exposed = problems("", &[], &["metric_api.auth_mode=remoteuser", "metric_api.listen=0.0.0.0:1"]);
     assert!(exposed[0].contains("believes the header"), "{exposed:?}");
     for safe in [
@@ -95,6 +94,38 @@ fn meaning_is_checked_after_merging() {
     ] {
         Config::load(layers("", &[], &safe)).unwrap();
     }
+}
+
+#[test]
+fn keystone_is_checked_where_it_is_used_and_may_be_reached_by_all() {
+    let mode = "metric_api.auth_mode=keystone";
+    let found = problems("", &[], &[mode]).join("\n");
+    for missing in ["auth_url: is needed", "username: is needed", "password: is needed"] {
+        assert!(found.contains(&format!("keystone_authtoken.{missing}")), "{found}");
+    }
+    let file = "[keystone_authtoken]\nauth_url = 'https://keystone:5000/v3'\nusername = 'nephometer'\n\
+                user_domain_name = 'Default'\nproject_name = 'service'\nproject_domain_name = 'Default'\n\
+                timeout = 5\ntoken_cache_time = 60";
+    let env = [("NEPHOMETER__KEYSTONE_AUTHTOKEN__PASSWORD", "hunter2")];
+    let config = Config::load(layers(file, &env, &[mode, "metric_api.listen=0.0.0.0:8041"])).unwrap();
+    assert_eq!(config.keystone_authtoken.token_cache_time, 60);
+    assert_eq!(config.keystone_authtoken.session.password.expose(), "hunter2");
+    let shown = toml::to_string(&config).unwrap();
+    assert!(shown.contains("(secret)") && !shown.contains("hunter2"), "{shown}");
+    let unused = ["keystone_authtoken.auth_url=nonsense"];
+    Config::load(layers("", &[], &unused)).unwrap();
+}
+
+#[test]
+fn problems_repeat_no_secret() {
+    let section = "[keystone_authtoken]\n";
+    for wrong in
+        ["password = [\"hunter2\"]", "password = \"hunter2", "password = hunter2", "passwort = 'hunter2'"]
+    {
+        let found = problems(&format!("{section}{wrong}"), &[], &[]).join("\n");
+        assert!(!found.contains("hunter2"), "{found}");
+    }
+    assert!(problems("[log]\n\nlevel = ", &[], &[])[0].starts_with("test.toml: line 3: "));
 }
 
 #[test]

@@ -15,7 +15,7 @@ const NO_WORKERS: &str =
 const NO_COORDINATION: &str = "nothing is coordinated between processes";
 const STORAGE: &str = "measures are kept in storage.data_dir; data in Gnocchi's storage is not read";
 const NO_UWSGI: &str = "the program serves HTTP itself";
-const KEYSTONE: &str = "Keystone comes in a later version";
+const KEYSTONE: &str = "tokens are validated by Keystone itself and cached in this process";
 const NO_AMQP1: &str = "collectd over AMQP 1.0 comes in a later version";
 const CORS: &str = "methods and headers are those that upstream allows by default";
 const HEALTH: &str = "/healthcheck is always there";
@@ -105,8 +105,59 @@ const OPTIONS: &[(&str, &str, &str, Fate)] = &[
     ("healthcheck", "*", "", Gone(HEALTH)),
 ];
 
+/// Options of `[keystone_authtoken]` that are ours as well, by the same names.
+pub(super) const KEYSTONE_OPTIONS: &[(&str, Form)] = &[
+    ("auth_type", Form::Text),
+    ("auth_url", Form::Text),
+    ("username", Form::Text),
+    ("user_id", Form::Text),
+    ("password", Form::Text),
+    ("token", Form::Text),
+    ("user_domain_id", Form::Text),
+    ("user_domain_name", Form::Text),
+    ("project_id", Form::Text),
+    ("project_name", Form::Text),
+    ("project_domain_id", Form::Text),
+    ("project_domain_name", Form::Text),
+    ("domain_id", Form::Text),
+    ("domain_name", Form::Text),
+    ("default_domain_id", Form::Text),
+    ("default_domain_name", Form::Text),
+    ("system_scope", Form::Text),
+    ("trust_id", Form::Text),
+    ("application_credential_id", Form::Text),
+    ("application_credential_name", Form::Text),
+    ("application_credential_secret", Form::Text),
+    ("cafile", Form::Text),
+    ("certfile", Form::Text),
+    ("keyfile", Form::Text),
+    ("insecure", Form::Boolean),
+    ("region_name", Form::Text),
+    ("interface", Form::Text),
+    ("http_connect_timeout", Form::Number),
+    ("http_request_max_retries", Form::Integer),
+    ("www_authenticate_uri", Form::Text),
+    ("token_cache_time", Form::Integer),
+    ("delay_auth_decision", Form::Boolean),
+    ("service_token_roles", Form::List),
+    ("service_token_roles_required", Form::Boolean),
+];
+
+/// How a value is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Form {
+    Text,
+    Boolean,
+    Integer,
+    Number,
+    List,
+}
+
 /// What becomes of an option; nothing where upstream has none of that name.
 pub(super) fn fate(section: &str, option: &str) -> Option<Fate> {
+    if section == "keystone_authtoken" && KEYSTONE_OPTIONS.iter().any(|(name, _)| *name == option) {
+        return Some(Mapped);
+    }
     let find = |name: &str| OPTIONS.iter().find(|(s, o, ..)| *s == section && *o == name);
     find(option).or_else(|| find("*")).map(|(.., fate)| *fate)
 }

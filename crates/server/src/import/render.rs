@@ -6,7 +6,7 @@ use std::path::Path;
 use toml::Value;
 
 use super::ini::Ini;
-use super::options::{Fate, default_of, fate};
+use super::options::{Fate, Form, KEYSTONE_OPTIONS, default_of, fate};
 
 /// Writes the configuration: sections of ours with the options they come from, then what has no counterpart.
 pub(super) fn render(name: &str, ini: &Ini) -> String {
@@ -16,6 +16,7 @@ pub(super) fn render(name: &str, ini: &Ini) -> String {
     ));
     index(ini, &mut out);
     metric_api(ini, &mut out);
+    keystone(ini, &mut out);
     rest(name, ini, &mut out);
     statsd(ini, &mut out);
     expirer(ini, &mut out);
@@ -66,11 +67,7 @@ fn metric_api(ini: &Ini, out: &mut Out) {
     out.section("metric_api");
     let auth_mode = ini.get("api", "auth_mode").unwrap_or_else(|| "basic".to_owned());
     out.comment("[api] auth_mode");
-    // Never made weaker here: what we cannot do yet is refused by the check, and a person decides.
     let is_open = auth_mode != "keystone";
-    if !is_open {
-        out.comment("keystone comes in a later version. Until then: remoteuser behind a front end that validates tokens.");
-    }
     out.key("auth_mode", auth_mode);
     listen(ini, is_open, out);
     integer(ini, out, ("api", "max_limit"), "max_limit");
@@ -86,6 +83,30 @@ fn metric_api(ini: &Ini, out: &mut Out) {
         out.key("cors_allowed_origins", Value::Array(origins));
     }
     number(ini, out, ("DEFAULT", "graceful_shutdown_timeout"), "stop_timeout_seconds");
+}
+
+/// The service user and what concerns its callers' tokens; the values are not repeated in comments, they may be secrets.
+fn keystone(ini: &Ini, out: &mut Out) {
+    const SECTION: &str = "keystone_authtoken";
+    let given: Vec<_> =
+        KEYSTONE_OPTIONS.iter().filter(|(name, _)| ini.get(SECTION, name).is_some()).collect();
+    if given.is_empty() {
+        return;
+    }
+    out.section(SECTION);
+    for (name, form) in given {
+        match form {
+            Form::Text => out.key(name, ini.get(SECTION, name).unwrap_or_default()),
+            Form::Boolean => boolean(ini, out, (SECTION, name), name),
+            Form::Integer => integer(ini, out, (SECTION, name), name),
+            Form::Number => number(ini, out, (SECTION, name), name),
+            Form::List => {
+                let all = ini.get_all(SECTION, name);
+                let items = all.iter().flat_map(|text| text.split(',')).map(|item| Value::from(item.trim()));
+                out.key(name, Value::Array(items.collect()));
+            }
+        }
+    }
 }
 
 fn listen(ini: &Ini, is_open: bool, out: &mut Out) {

@@ -94,7 +94,7 @@ policy_file = policy.yaml
 [cors]
 allowed_origin = http://a,http://b
 [keystone_authtoken]
-password = hush
+memcached_servers = hush
 [made_up]
 x = 1
 ";
@@ -115,7 +115,7 @@ x = 1
         "# [DEFAULT] log_file: logs go to",
         "# [storage] ceph_secret: measures are kept in",
         "# [metricd] workers: there is no backlog",
-        "# [keystone_authtoken] password: Keystone comes",
+        "# [keystone_authtoken] memcached_servers: tokens are validated by Keystone itself",
         "# [made_up] x: Gnocchi 4.7 has no such option",
     ] {
         assert!(toml.contains(expected), "{expected} not in\n{toml}");
@@ -140,8 +140,26 @@ fn an_import_never_opens_what_keystone_guarded() {
     let toml = gnocchi("x", "[api]\nhost = 0.0.0.0\nauth_mode = keystone").unwrap();
     let layers = Layers { file: Some(("x.toml".into(), toml)), ..Layers::default() };
     let problems = Config::load(layers).unwrap_err();
-    assert_eq!(problems.len(), 1, "{problems:?}");
-    assert!(problems[0].to_string().contains("keystone is reserved"), "{problems:?}");
+    assert!(problems[0].to_string().contains("keystone_authtoken.auth_url: is needed"), "{problems:?}");
+}
+
+#[test]
+fn the_service_user_is_taken_over() {
+    let (toml, config) = imported(
+        "[api]\nhost = 0.0.0.0\nauth_mode = keystone\n[keystone_authtoken]\nauth_type = password\n\
+         auth_url = http://keystone:5000\nusername = gnocchi\npassword = hunter2\nproject_name = service\n\
+         user_domain_name = Default\nproject_domain_name = Default\ntoken_cache_time = 60\ninsecure = yes\n\
+         service_token_roles = service,trusted\nservice_token_roles_required = True\nhttp_connect_timeout = 5",
+    );
+    let keystone = &config.keystone_authtoken;
+    assert_eq!((config.metric_api.listen.as_str(), keystone.token_cache_time), ("0.0.0.0:8041", 60));
+    assert_eq!(
+        (keystone.session.username.as_str(), keystone.session.password.expose()),
+        ("gnocchi", "hunter2")
+    );
+    assert!(keystone.session.insecure && !config.metric_api.allow_insecure_listen);
+    assert_eq!(keystone.service_token_roles, ["service", "trusted"]);
+    assert_eq!(toml.matches("hunter2").count(), 1);
 }
 
 #[test]

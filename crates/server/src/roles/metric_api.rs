@@ -3,17 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use axum::middleware;
-use http::HeaderName;
 use nephometer_api::gnocchi::{self, GnocchiSettings, GnocchiState};
 use nephometer_api::http::body::BodyLimits;
 use nephometer_api::http::cors::Cors;
 use nephometer_api::{HttpSettings, serve};
-use nephometer_drivers::{Authenticator, BasicAuthenticator, PolicyEnforcer, RemoteUserAuthenticator};
+use nephometer_drivers::{Authenticator, PolicyEnforcer};
 use nephometer_metric::MetricService;
 
-use crate::config::{AuthMode, MetricApiSection};
+use crate::config::MetricApiSection;
 use crate::telemetry::{Telemetry, count_requests};
 
 use super::{Handle, Shutdown, bind};
@@ -21,6 +20,7 @@ use super::{Handle, Shutdown, bind};
 /// What the role stands on.
 pub(crate) struct Deps {
     pub(crate) service: Arc<MetricService>,
+    pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) enforcer: Arc<dyn PolicyEnforcer>,
     pub(crate) telemetry: Arc<Telemetry>,
 }
@@ -30,7 +30,7 @@ pub(crate) async fn start(deps: Deps, settings: &MetricApiSection, shutdown: Shu
     let (listener, address) = bind("metric_api.listen", &settings.listen).await?;
     let state = GnocchiState {
         service: deps.service,
-        authenticator: authenticator(settings)?,
+        authenticator: deps.authenticator,
         enforcer: deps.enforcer,
         settings: gnocchi_settings(settings),
     };
@@ -44,17 +44,6 @@ pub(crate) async fn start(deps: Deps, settings: &MetricApiSection, shutdown: Shu
     Ok(Handle::spawn("metric_api", Some(address), async move {
         Ok(serve(listener, router, http, shutdown.requested()).await?)
     }))
-}
-
-fn authenticator(settings: &MetricApiSection) -> Result<Arc<dyn Authenticator>> {
-    match settings.auth_mode {
-        AuthMode::Basic => Ok(Arc::new(BasicAuthenticator)),
-        AuthMode::RemoteUser => {
-            let header: HeaderName = settings.remote_user_header.parse()?;
-            Ok(Arc::new(RemoteUserAuthenticator::new(header)))
-        }
-        AuthMode::Keystone => bail!("metric_api.auth_mode: keystone is reserved for a later version"),
-    }
 }
 
 fn gnocchi_settings(settings: &MetricApiSection) -> GnocchiSettings {

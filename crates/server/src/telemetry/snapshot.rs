@@ -4,6 +4,7 @@ use std::fmt;
 
 use nephometer_drivers::{IndexCounts, StoreStatus};
 use nephometer_metric::CacheStatus;
+use nephometer_openstack::token::TokenStatus;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode_registry;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -28,6 +29,9 @@ pub(crate) struct Snapshot {
     pub(crate) metric_cache: CacheFigures,
     /// The index; nothing where it did not answer.
     pub(crate) index: Option<IndexStatus>,
+    /// Keystone; nothing where callers are recognised in another way.
+    #[serde(default)]
+    pub(crate) keystone: Option<KeystoneFigures>,
     /// The process.
     pub(crate) process: ProcessStatus,
 }
@@ -109,6 +113,65 @@ impl From<CacheStatus> for CacheFigures {
     }
 }
 
+/// How callers' tokens fare.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeystoneFigures {
+    /// Whether it answered when it was last asked; nothing before that.
+    pub(crate) is_reachable: Option<bool>,
+    pub(crate) failure: Option<String>,
+    pub(crate) cache_hits: u64,
+    pub(crate) cache_misses: u64,
+    pub(crate) upstream_calls: u64,
+    pub(crate) upstream_failures: u64,
+    pub(crate) remembered_tokens: u64,
+}
+
+impl From<TokenStatus> for KeystoneFigures {
+    fn from(status: TokenStatus) -> Self {
+        let TokenStatus {
+            is_reachable,
+            failure,
+            hits,
+            misses,
+            upstream_calls,
+            upstream_failures,
+            remembered,
+        } = status;
+        Self {
+            is_reachable,
+            failure,
+            cache_hits: hits,
+            cache_misses: misses,
+            upstream_calls,
+            upstream_failures,
+            remembered_tokens: remembered,
+        }
+    }
+}
+
+impl KeystoneFigures {
+    fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        for (name, help, value) in [
+            ("token_cache_hits", "Tokens shown of which an answer was known", self.cache_hits),
+            ("token_cache_misses", "Tokens shown of which none was known", self.cache_misses),
+            ("keystone_calls", "Questions to Keystone about tokens", self.upstream_calls),
+            ("keystone_failures", "Questions to Keystone without an answer", self.upstream_failures),
+        ] {
+            put(encoder, name, help, &ConstCounter::new(value))?;
+        }
+        if let Some(is_reachable) = self.is_reachable {
+            let up = ConstGauge::new(u64::from(is_reachable));
+            put(encoder, "keystone_up", "1 where Keystone answered when it was last asked", &up)?;
+        }
+        put(
+            encoder,
+            "token_cache_entries",
+            "Valid tokens remembered",
+            &ConstGauge::new(self.remembered_tokens),
+        )
+    }
+}
+
 /// How much the index holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct IndexStatus {
@@ -185,6 +248,9 @@ impl Collector for Snapshot {
             ("process_threads", "Threads of the process", process.threads),
         ] {
             put(&mut encoder, name, help, &ConstGauge::new(value))?;
+        }
+        if let Some(keystone) = &self.keystone {
+            keystone.encode(&mut encoder)?;
         }
         put(&mut encoder, "uptime_seconds", "Time since the start", &ConstGauge::new(self.uptime_seconds))?;
         let cpu = ConstCounter::new(process.cpu_seconds);

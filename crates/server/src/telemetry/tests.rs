@@ -27,7 +27,9 @@ fn the_text_has_every_figure_and_ends() {
     let telemetry = Telemetry::new(Arc::new(SystemClock::new()));
     telemetry.count(RequestKind::Ingest, 202, 500_000_000);
     let store = StoreFigures { measures_written: 7, ..StoreFigures::default() };
-    let text = telemetry.render(&Snapshot { store, ..Snapshot::default() }).unwrap();
+    let keystone = KeystoneFigures { is_reachable: Some(true), cache_hits: 3, ..KeystoneFigures::default() };
+    let snapshot = Snapshot { store, keystone: Some(keystone), ..Snapshot::default() };
+    let text = telemetry.render(&snapshot).unwrap();
     for line in [
         "nephometer_http_requests_total{kind=\"ingest\",status=\"202\"} 1\n",
         "nephometer_http_request_seconds_count{kind=\"ingest\"} 1\n",
@@ -35,6 +37,8 @@ fn the_text_has_every_figure_and_ends() {
         "nephometer_measures_written_total 7\n",
         "nephometer_metric_cache_entries 0\n",
         "nephometer_index_up 0\n",
+        "nephometer_token_cache_hits_total 3\n",
+        "nephometer_keystone_up 1\n",
         "# TYPE nephometer_process_cpu_seconds counter\n",
     ] {
         assert!(text.contains(line), "{line} not in\n{text}");
