@@ -199,9 +199,7 @@ impl MetricService {
         type_name: &str,
         id: ResourceId,
     ) -> Result<Resource, MetricError> {
-        let resource = self.indexer.resource(type_name, id).await?;
-        access.require("update resource", &resource_target(&resource))?;
-        Ok(resource)
+        self.resource_under("update resource", access, type_name, id).await
     }
 
     /// One resource, for a caller who may delete it.
@@ -211,8 +209,19 @@ impl MetricService {
         type_name: &str,
         id: ResourceId,
     ) -> Result<Resource, MetricError> {
+        self.resource_under("delete resource", access, type_name, id).await
+    }
+
+    /// One resource, where `rule` lets the caller act on it.
+    async fn resource_under(
+        &self,
+        rule: &str,
+        access: &Access<'_>,
+        type_name: &str,
+        id: ResourceId,
+    ) -> Result<Resource, MetricError> {
         let resource = self.indexer.resource(type_name, id).await?;
-        access.require("delete resource", &resource_target(&resource))?;
+        access.require(rule, &resource_target(&resource))?;
         Ok(resource)
     }
 
