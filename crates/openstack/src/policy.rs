@@ -1,219 +1,176 @@
 //! Who may do what: rules in oslo.policy's language, upstream's defaults, and an operator's overrides.
 //!
 //! A [`RuleSet`] is complete and checked when it exists: every rule parses, no rule refers to itself, and what could
-//! not be understood was an error then, never a surprise at a request. What is unknown refuses.
+//! not be understood was an error then, never a surprise at a request. What is unknown refuses. Each API has a
+//! [`Catalogue`] of the rules that it asks for and a rule set made from it.
 
+mod alarm_rules;
+mod catalogue;
 mod check;
-mod defaults;
+mod explain;
 mod file;
+mod load;
+mod metric_rules;
+mod mistakes;
 mod parse;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use nephometer_drivers::PolicyEnforcer;
-use nephometer_model::{Identity, PolicyTarget, closest_name};
+use nephometer_model::{Identity, PolicyTarget};
 
+pub use alarm_rules::ALARM_RULES;
+pub use catalogue::{Catalogue, DeprecatedRule, RuleDefault, Scope};
 use check::Check;
-pub use defaults::DEFAULT_RULES;
-use file::RuleText;
-use parse::{parse_lists, parse_text};
+pub use explain::Explanation;
+pub use load::PolicyText;
+pub use metric_rules::METRIC_RULES;
+pub use mistakes::{PolicyFileError, PolicyWarning};
 
 /// How many rules may refer to each other in a row.
 const MAX_CHAIN: usize = 32;
 
-/// The rule that decides in place of rules that do not exist, where an operator defines it.
+/// The rule that decides in place of rules that do not exist, where it is defined.
 const FALLBACK_RULE: &str = "default";
 
-/// Why a policy file cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PolicyFileError {
-    /// Neither YAML nor JSON, or not a mapping of names to rules.
-    #[error("not a mapping of rule names to rules: {0}")]
-    Format(String),
-    /// A rule that does not parse.
-    #[error("rule `{rule}`: {reason}")]
-    Syntax {
-        /// Its name.
-        rule: String,
-        /// What is wrong.
-        reason: String,
-    },
-    /// A rule that refers to itself, directly or through others.
-    #[error("rule `{rule}` refers to itself through {through}")]
-    Cycle {
-        /// Its name.
-        rule: String,
-        /// The rules on the way.
-        through: String,
-    },
-    /// More than 32 rules that refer to each other in a row.
-    #[error("rule `{0}` refers to rules that refer to rules, more than {MAX_CHAIN} times")]
-    TooDeep(String),
+/// How strictly rules are taken, as oslo.policy's options of the same names say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PolicyOptions {
+    /// Whether a token whose scope is none of the rule's is refused.
+    pub enforce_scope: bool,
+    /// Whether the default checks of earlier releases are forgotten; else either of the two admits.
+    pub enforce_new_defaults: bool,
 }
 
-/// Something in a policy file that is allowed and probably a mistake.
+impl Default for PolicyOptions {
+    /// As oslo.policy has been since its release 5.
+    fn default() -> Self {
+        Self { enforce_scope: true, enforce_new_defaults: true }
+    }
+}
+
+/// Where what a rule says comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PolicyWarning {
-    /// A rule that neither the program nor another rule asks for.
-    Unused {
-        /// Its name.
-        rule: String,
-        /// The rule that may have been meant.
-        suggestion: Option<String>,
-    },
-    /// A reference to a rule that does not exist, which refuses.
-    Undefined {
-        /// The rule that refers.
-        rule: String,
-        /// What it refers to.
-        reference: String,
-        /// The rule that may have been meant.
-        suggestion: Option<String>,
+pub enum Origin {
+    /// The catalogue.
+    Default,
+    /// The catalogue, and what it said in an earlier release beside it.
+    DefaultOrDeprecated,
+    /// This policy file.
+    File(String),
+    /// A rule of this policy file by the name that the rule had in an earlier release.
+    FileByOldName {
+        /// The file.
+        file: String,
+        /// The earlier name.
+        name: String,
     },
 }
 
-impl std::fmt::Display for PolicyWarning {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let suggestion = match self {
-            Self::Unused { rule, suggestion } => {
-                write!(f, "nothing asks for rule `{rule}`")?;
-                suggestion
-            }
-            Self::Undefined { rule, reference, suggestion } => {
-                write!(f, "rule `{rule}` refers to `{reference}`, which does not exist and refuses")?;
-                suggestion
-            }
-        };
-        suggestion.as_ref().map_or(Ok(()), |name| write!(f, "; did you mean `{name}`?"))
+#[derive(Debug, Clone, PartialEq)]
+struct Rule {
+    check: Check,
+    origin: Origin,
+    /// Scopes of the tokens that it admits; empty admits all.
+    scopes: &'static [Scope],
+}
+
+impl Rule {
+    fn admits_scope(&self, identity: &Identity) -> bool {
+        self.scopes.is_empty() || self.scopes.contains(&Scope::of(identity))
     }
 }
 
 /// Named rules, ready to decide.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RuleSet {
-    rules: BTreeMap<String, Check>,
+    rules: BTreeMap<String, Rule>,
 }
 
 impl RuleSet {
-    /// Upstream's rules.
+    /// Upstream's rules of the metric API.
     pub fn defaults() -> Self {
-        let parsed = DEFAULT_RULES.iter().map(|(name, text)| {
-            ((*name).to_owned(), parse_text(text).expect("the default rules are tested"))
-        });
-        Self { rules: parsed.collect() }
+        let made = Self::load(&METRIC_RULES, PolicyOptions::default(), &[]);
+        made.expect("the default rules are tested").0
     }
 
-    /// Upstream's rules with those of a policy file (YAML or JSON) in their place or beside them, and what looks like
-    /// a mistake in it.
+    /// Upstream's rules of the metric API with those of one policy file (YAML or JSON) in their place or beside them,
+    /// and what looks like a mistake in it.
     pub fn with_file(text: &str) -> Result<(Self, Vec<PolicyWarning>), Vec<PolicyFileError>> {
-        let texts = file::read(text).map_err(|e| vec![PolicyFileError::Format(e)])?;
-        let mut set = Self::defaults();
-        let mut errors = Vec::new();
-        let given: BTreeSet<String> = texts.keys().cloned().collect();
-        for (rule, text) in texts {
-            let parsed = match &text {
-                RuleText::Text(text) => parse_text(text),
-                RuleText::Lists(lists) => parse_lists(lists),
-            };
-            match parsed {
-                Ok(check) => drop(set.rules.insert(rule, check)),
-                Err(reason) => errors.push(PolicyFileError::Syntax { rule, reason: reason.to_string() }),
-            }
-        }
-        errors.extend(set.reference_errors());
-        if errors.is_empty() { Ok((set.clone(), set.warnings(&given))) } else { Err(errors) }
+        let file = PolicyText { name: "policy.yaml", text };
+        Self::load(&METRIC_RULES, PolicyOptions::default(), &[file])
+    }
+
+    /// The names of all rules, and where what they say comes from.
+    pub fn rules(&self) -> impl Iterator<Item = (&str, &Origin)> {
+        self.rules.iter().map(|(name, rule)| (name.as_str(), &rule.origin))
+    }
+
+    /// What a rule says, in the rule language; nothing where it does not exist.
+    pub fn text(&self, rule: &str) -> Option<String> {
+        self.rules.get(rule).map(|rule| rule.check.to_string())
     }
 
     fn references(&self, rule: &str) -> BTreeSet<&str> {
-        self.rules.get(rule).map(Check::references).unwrap_or_default()
+        self.rules.get(rule).map(|rule| rule.check.references()).unwrap_or_default()
     }
 
-    fn reference_errors(&self) -> Vec<PolicyFileError> {
-        let mut lengths = BTreeMap::new();
-        let mut errors = Vec::new();
-        for rule in self.rules.keys() {
-            if let Err(error) = self.chain_length(rule, &mut Vec::new(), &mut lengths) {
-                errors.push(error);
-            }
-        }
-        errors
+    /// What decides for a name: its rule, or the fallback.
+    fn deciding(&self, rule: &str) -> Option<&Rule> {
+        self.rules.get(rule).or_else(|| self.rules.get(FALLBACK_RULE))
     }
 
-    /// How many rules in a row an evaluation of `rule` can go through.
-    fn chain_length<'a>(
-        &'a self,
-        rule: &'a str,
-        path: &mut Vec<&'a str>,
-        lengths: &mut BTreeMap<&'a str, usize>,
-    ) -> Result<usize, PolicyFileError> {
-        if let Some(length) = lengths.get(rule) {
-            return Ok(*length);
-        }
-        if let Some(position) = path.iter().position(|on_path| *on_path == rule) {
-            let through = path[position..].join(" → ");
-            return Err(PolicyFileError::Cycle { rule: rule.to_owned(), through });
-        }
-        if path.len() > MAX_CHAIN {
-            return Err(PolicyFileError::TooDeep(path[0].to_owned()));
-        }
-        path.push(rule);
-        let mut longest = 0;
-        for reference in self.references(rule) {
-            let target = if self.rules.contains_key(reference) { reference } else { FALLBACK_RULE };
-            longest = longest.max(self.chain_length(target, path, lengths)?);
-        }
-        path.pop();
-        if longest >= MAX_CHAIN {
-            return Err(PolicyFileError::TooDeep(rule.to_owned()));
-        }
-        lengths.insert(rule, longest + 1);
-        Ok(longest + 1)
+    /// Whether the check of `rule` holds, whatever the caller's scope is: other rules are asked in this way.
+    fn holds(&self, rule: &str, target: &PolicyTarget, identity: &Identity) -> bool {
+        self.deciding(rule).is_some_and(|rule| {
+            rule.check.holds(target, identity, &|reference| self.holds(reference, target, identity))
+        })
     }
 
-    fn warnings(&self, given: &BTreeSet<String>) -> Vec<PolicyWarning> {
-        let known: BTreeSet<&str> = DEFAULT_RULES.iter().map(|(name, _)| *name).collect();
-        let suggestion = |name: &str| {
-            closest_name(name, known.iter().copied().filter(|k| *k != name)).map(ToOwned::to_owned)
+    /// The decision of [`PolicyEnforcer::allows`] as a tree of reasons.
+    pub fn explain(&self, rule: &str, target: &PolicyTarget, identity: &Identity) -> Explanation {
+        let decided = self.explain_rule(rule, target, identity);
+        let Some(known) = self.rules.get(rule).filter(|known| !known.admits_scope(identity)) else {
+            return decided;
         };
-        let mut warnings = Vec::new();
-        let mut asked_for: BTreeSet<&str> = known.clone();
-        asked_for.insert(FALLBACK_RULE);
-        for rule in self.rules.keys() {
-            for reference in self.references(rule) {
-                asked_for.insert(reference);
-                if !self.rules.contains_key(reference) {
-                    warnings.push(PolicyWarning::Undefined {
-                        rule: rule.clone(),
-                        reference: reference.to_owned(),
-                        suggestion: suggestion(reference),
-                    });
-                }
-            }
-        }
-        for rule in given.iter().filter(|rule| !asked_for.contains(rule.as_str())) {
-            warnings.push(PolicyWarning::Unused { rule: rule.clone(), suggestion: suggestion(rule) });
-        }
-        warnings
+        let scopes: Vec<_> = known.scopes.iter().map(|scope| scope.name()).collect();
+        let because = format!(
+            "it is for tokens of scope {}; the caller's is of scope {}",
+            scopes.join(", "),
+            Scope::of(identity).name()
+        );
+        Explanation { holds: false, because, ..decided }
+    }
+
+    fn explain_rule(&self, name: &str, target: &PolicyTarget, identity: &Identity) -> Explanation {
+        let Some(rule) = self.deciding(name) else {
+            let because = "there is no such rule".to_owned();
+            return Explanation { part: name.to_owned(), holds: false, because, parts: Vec::new() };
+        };
+        let missing = !self.rules.contains_key(name);
+        let because =
+            if missing { format!("there is no such rule: `{FALLBACK_RULE}` decides") } else { String::new() };
+        let inner =
+            rule.check.explain(target, identity, &|reference| self.explain_rule(reference, target, identity));
+        Explanation { part: name.to_owned(), holds: inner.holds, because, parts: vec![inner] }
     }
 }
 
 impl PolicyEnforcer for RuleSet {
     fn allows(&self, rule: &str, target: &PolicyTarget, identity: &Identity) -> bool {
-        let check = self.rules.get(rule).or_else(|| self.rules.get(FALLBACK_RULE));
-        check.is_some_and(|check| {
-            check.holds(target, identity, &|reference| self.allows(reference, target, identity))
-        })
+        let in_scope = self.rules.get(rule).is_none_or(|rule| rule.admits_scope(identity));
+        in_scope && self.holds(rule, target, identity)
     }
 
     fn attributes(&self, rule: &str) -> Option<BTreeSet<String>> {
-        let Some(check) = self.rules.get(rule).or_else(|| self.rules.get(FALLBACK_RULE)) else {
+        let Some(rule) = self.deciding(rule) else {
             return Some(BTreeSet::new());
         };
         let mut found = BTreeSet::new();
-        check.visit_attributes(&mut |name| {
+        rule.check.visit_attributes(&mut |name| {
             found.insert(name.to_owned());
         });
-        for reference in check.references() {
+        for reference in rule.check.references() {
             found.extend(self.attributes(reference)?);
         }
         Some(found)

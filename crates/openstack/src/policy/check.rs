@@ -1,6 +1,8 @@
 //! The tree of a parsed rule and how it decides.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
+use std::fmt;
 
 use nephometer_model::{Identity, PolicyTarget};
 
@@ -17,8 +19,8 @@ pub(super) enum Check {
     Role(Template),
     /// `project_id:%(project_id)s`: one of the caller's attributes equals a text.
     Caller { attribute: String, equals: Template },
-    /// `'text':%(name)s`: a literal equals a text.
-    Literal { text: String, equals: Template },
+    /// `'text':%(name)s`: a literal, here as it is written and as it is compared, equals a text.
+    Literal { written: String, text: String, equals: Template },
     /// `not a`.
     Not(Box<Check>),
     /// `a and b`.
@@ -40,7 +42,7 @@ pub(super) enum Piece {
 
 impl Template {
     /// The text for `target`; nothing where the target lacks a name.
-    fn fill(&self, target: &PolicyTarget) -> Option<String> {
+    pub(super) fn fill(&self, target: &PolicyTarget) -> Option<String> {
         let mut text = String::new();
         for piece in &self.0 {
             match piece {
@@ -70,7 +72,7 @@ impl Check {
             Self::Caller { attribute, equals } => equals.fill(target).is_some_and(|text| {
                 caller_values(identity, attribute).into_iter().any(|value| value == text)
             }),
-            Self::Literal { text, equals } => equals.fill(target).is_some_and(|filled| filled == *text),
+            Self::Literal { text, equals, .. } => equals.fill(target).is_some_and(|filled| filled == *text),
             Self::Not(check) => !check.holds(target, identity, rule),
             Self::And(checks) => checks.iter().all(|check| check.holds(target, identity, rule)),
             Self::Or(checks) => checks.iter().any(|check| check.holds(target, identity, rule)),
@@ -125,17 +127,65 @@ impl Check {
     }
 }
 
-/// The values of one of the caller's attributes, under the names that upstream's credentials have.
-fn caller_values<'a>(identity: &'a Identity, attribute: &str) -> Vec<&'a str> {
-    let one = |value: &'a Option<String>| value.iter().map(String::as_str).collect();
+/// The values of one of the caller's attributes, under the names that services give them: Gnocchi's (`user`), those of
+/// oslo.context (`user_id`, `system_scope`, …) and its older ones (`tenant`). What the caller lacks has no value, and
+/// none has attributes of its own, so that a name with dots finds nothing.
+pub(super) fn caller_values<'a>(identity: &'a Identity, attribute: &str) -> Vec<Cow<'a, str>> {
+    let one = |value: &'a Option<String>| value.iter().map(|value| Cow::Borrowed(value.as_str())).collect();
+    let all = |values: &'a [String]| values.iter().map(|value| Cow::Borrowed(value.as_str())).collect();
     match attribute {
         "user" if identity.user.is_none() => one(&identity.creator),
         "user" => one(&identity.user),
         "user_id" => one(&identity.user_id),
-        "project_id" => one(&identity.project_id),
+        "user_domain_id" | "user_domain" => one(&identity.user_domain_id),
+        "project_id" | "tenant" => one(&identity.project_id),
+        "project_domain_id" | "project_domain" => one(&identity.project_domain_id),
         "domain_id" => one(&identity.domain_id),
         "system" | "system_scope" => one(&identity.system_scope),
-        "roles" => identity.roles.iter().map(String::as_str).collect(),
+        "roles" => all(&identity.roles),
+        "is_admin_project" => {
+            vec![Cow::Borrowed(if identity.is_admin_project { "True" } else { "False" })]
+        }
+        "service_roles" => all(&identity.service_roles),
+        "service_user_id" => one(&identity.service_user_id),
+        "service_project_id" => one(&identity.service_project_id),
         _ => Vec::new(),
     }
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|piece| match piece {
+            Piece::Text(text) => f.write_str(&text.replace('%', "%%")),
+            Piece::Target(name) => write!(f, "%({name})s"),
+        })
+    }
+}
+
+/// The rule in the rule language, as oslo.policy prints it.
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Always => f.write_str("@"),
+            Self::Never => f.write_str("!"),
+            Self::Rule(name) => write!(f, "rule:{name}"),
+            Self::Role(role) => write!(f, "role:{role}"),
+            Self::Caller { attribute, equals } => write!(f, "{attribute}:{equals}"),
+            Self::Literal { written, equals, .. } => write!(f, "{written}:{equals}"),
+            Self::Not(check) => write!(f, "not {check}"),
+            Self::And(checks) => joined(f, checks, " and "),
+            Self::Or(checks) => joined(f, checks, " or "),
+        }
+    }
+}
+
+fn joined(f: &mut fmt::Formatter<'_>, checks: &[Check], operator: &str) -> fmt::Result {
+    f.write_str("(")?;
+    for (at, check) in checks.iter().enumerate() {
+        if at > 0 {
+            f.write_str(operator)?;
+        }
+        write!(f, "{check}")?;
+    }
+    f.write_str(")")
 }

@@ -32,6 +32,8 @@ enum Token<'a> {
     Or,
     Not,
     Check(&'a str),
+    /// A word in quotes, which is no check.
+    Quoted(&'a str),
 }
 
 /// Parses a rule as text; empty means that everybody may.
@@ -61,10 +63,10 @@ pub(super) fn parse_lists(lists: &[RuleList]) -> Result<Check, ParseError> {
         };
         if !checks.is_empty() {
             let all = checks.iter().map(|check| parse_check(check)).collect::<Result<_, _>>()?;
-            any.push(Check::And(all));
+            any.push(single_or(all, Check::And));
         }
     }
-    Ok(Check::Or(any))
+    Ok(if any.is_empty() { Check::Never } else { single_or(any, Check::Or) })
 }
 
 /// Words are separated by white space; parentheses at their edges stand for themselves, those inside belong to them.
@@ -79,12 +81,18 @@ fn tokenize(text: &str) -> Vec<Token<'_>> {
                 "and" => Token::And,
                 "or" => Token::Or,
                 "not" => Token::Not,
+                _ if is_quoted(without_open) => Token::Quoted(clean),
                 _ => Token::Check(clean),
             });
         }
         tokens.extend((clean.len()..without_open.len()).map(|_| Token::Close));
     }
     tokens
+}
+
+/// Whether a word begins and ends with the same quote, which makes it a string for oslo.policy: no check at all.
+fn is_quoted(word: &str) -> bool {
+    word.len() >= 2 && ['\'', '"'].iter().any(|quote| word.starts_with(*quote) && word.ends_with(*quote))
 }
 
 fn show<'a>(token: Token<'a>) -> &'a str {
@@ -94,7 +102,7 @@ fn show<'a>(token: Token<'a>) -> &'a str {
         Token::And => "and",
         Token::Or => "or",
         Token::Not => "not",
-        Token::Check(text) => text,
+        Token::Check(text) | Token::Quoted(text) => text,
     }
 }
 
@@ -140,6 +148,7 @@ impl<'a> Parser<'a> {
         self.at += 1;
         let check = match token {
             Token::Check(text) => parse_check(text)?,
+            Token::Quoted(text) => return Err(ParseError::NoCheck(text.to_owned())),
             Token::Not => Check::Not(Box::new(self.one()?)),
             Token::Open => {
                 let inner = self.any_of()?;
@@ -184,7 +193,7 @@ fn parse_check(text: &str) -> Result<Check, ParseError> {
         _ => {
             let equals = parse_template(matched)?;
             Ok(match literal(kind) {
-                Some(literal) => Check::Literal { text: literal, equals },
+                Some(text) => Check::Literal { written: kind.to_owned(), text, equals },
                 None => Check::Caller { attribute: kind.to_owned(), equals },
             })
         }
@@ -198,8 +207,10 @@ fn literal(kind: &str) -> Option<String> {
             return Some(inner.to_owned());
         }
     }
-    let is_literal = matches!(kind, "None" | "True" | "False") || kind.parse::<i64>().is_ok();
-    is_literal.then(|| kind.to_owned())
+    if matches!(kind, "None" | "True" | "False") {
+        return Some(kind.to_owned());
+    }
+    kind.parse::<i64>().ok().map(|number| number.to_string())
 }
 
 fn parse_template(text: &str) -> Result<Template, ParseError> {
@@ -255,6 +266,7 @@ mod tests {
         assert_eq!(
             parse_text("'Member':%(role.name)s"),
             Ok(Check::Literal {
+                written: "'Member'".to_owned(),
                 text: "Member".to_owned(),
                 equals: Template(vec![Piece::Target("role.name".into())])
             })
@@ -266,9 +278,10 @@ mod tests {
     #[test]
     fn lists_are_ors_of_ands() {
         let lists = [RuleList::All(vec!["role:a".into(), "role:b".into()]), RuleList::One("role:c".into())];
-        let expected = Check::Or(vec![Check::And(vec![role("a"), role("b")]), Check::And(vec![role("c")])]);
+        let expected = Check::Or(vec![Check::And(vec![role("a"), role("b")]), role("c")]);
         assert_eq!(parse_lists(&lists), Ok(expected));
         assert_eq!(parse_lists(&[]), Ok(Check::Always));
+        assert_eq!(parse_lists(&[RuleList::All(Vec::new())]), Ok(Check::Never));
     }
 
     #[test]
@@ -280,6 +293,8 @@ mod tests {
             ("(role:a", "ends where"),
             ("role:a)", "unexpected `)`"),
             ("admin", "no check"),
+            ("'a:b'", "no check"),
+            ("'a':'b'", "no check"),
             (":x", "no check"),
             ("http://server/%(name)s", "not supported"),
             ("role:%s", "only %(name)s"),
@@ -301,7 +316,9 @@ mod tests {
         #[test]
         fn never_panics_near_the_grammar(words in prop::collection::vec(
             prop::sample::select(vec!["(", ")", "and", "or", "not", "@", "!", "role:a", "rule:b", "a:%(b)s", "'x':%%"]), 0..40)) {
-            let _ = parse_text(&words.join(" "));
+            if let Ok(check) = parse_text(&words.join(" ")) {
+                prop_assert_eq!(parse_text(&check.to_string()), Ok(check));
+            }
             let _ = parse_text(&words.concat());
         }
     }

@@ -127,7 +127,7 @@ fn broken_files_are_refused_with_every_reason() {
     assert_eq!(errors.len(), 4, "{errors:#?}");
     assert!(errors.iter().any(|error| error == "rule `b` refers to itself through b → c"), "{errors:?}");
     for bad in ["- a\n- b", "a: 3", "a: {b: c}", "a: [", "just text"] {
-        assert!(matches!(RuleSet::with_file(bad).unwrap_err()[0], PolicyFileError::Format(_)), "{bad}");
+        assert!(matches!(RuleSet::with_file(bad).unwrap_err()[0], PolicyFileError::Format { .. }), "{bad}");
     }
 }
 
@@ -149,7 +149,129 @@ fn rules_tell_what_they_look_at() {
     assert!(attributes("create metric").is_empty());
 }
 
+/// A catalogue with a rule of another name, one of another check, and one that only projects may ask for.
+const SOME: Catalogue = Catalogue {
+    api: "some",
+    rules: &[
+        RuleDefault {
+            name: "new",
+            check: "role:new",
+            scopes: &[],
+            operations: &[],
+            deprecated: Some(DeprecatedRule { name: "old", check: "role:old", since: "Zed" }),
+        },
+        RuleDefault {
+            name: "changed",
+            check: "role:new",
+            scopes: &[Scope::Project],
+            operations: &[],
+            deprecated: Some(DeprecatedRule { name: "changed", check: "role:old", since: "Zed" }),
+        },
+    ],
+};
+
+fn some(options: PolicyOptions, texts: &[&str]) -> (RuleSet, Vec<String>) {
+    let files: Vec<_> = texts.iter().map(|text| PolicyText { name: "p", text }).collect();
+    let (rules, warnings) = RuleSet::load(&SOME, options, &files).unwrap();
+    (rules, warnings.iter().map(ToString::to_string).collect())
+}
+
+#[test]
+fn earlier_defaults_admit_until_new_ones_are_enforced() {
+    let nothing = PolicyTarget::new();
+    for enforce_new_defaults in [false, true] {
+        let options = PolicyOptions { enforce_new_defaults, ..PolicyOptions::default() };
+        let (rules, _) = some(options, &[]);
+        for rule in ["new", "changed"] {
+            assert!(rules.allows(rule, &nothing, &with_role("new")));
+            assert_eq!(rules.allows(rule, &nothing, &with_role("old")), !enforce_new_defaults);
+        }
+        let (rules, _) = some(options, &["changed: role:mine"]);
+        assert!(!rules.allows("changed", &nothing, &with_role("old")), "a file's rule stands alone");
+    }
+}
+
+#[test]
+fn overrides_by_earlier_names_stand_in() {
+    let nothing = PolicyTarget::new();
+    let (rules, warnings) = some(PolicyOptions::default(), &["old: role:mine"]);
+    assert!(rules.allows("new", &nothing, &with_role("mine")));
+    assert!(!rules.allows("new", &nothing, &with_role("new")));
+    assert_eq!(warnings, ["rule `old` is called `new` since Zed: rename it"]);
+    for without_effect in ["old: role:old", "old: rule:new", "{old: role:mine, new: role:new}"] {
+        let (rules, _) = some(PolicyOptions::default(), &[without_effect]);
+        assert!(rules.allows("new", &nothing, &with_role("new")), "{without_effect}");
+    }
+}
+
+#[test]
+fn later_files_win_and_defaults_repeated_are_told() {
+    let nothing = PolicyTarget::new();
+    let (rules, warnings) =
+        some(PolicyOptions::default(), &["new: role:a", "new: role:b", "changed: role:new"]);
+    assert!(rules.allows("new", &nothing, &with_role("b")));
+    assert_eq!(warnings, ["rule `changed` says what the default says"]);
+}
+
+#[test]
+fn scopes_are_enforced_where_told() {
+    let nothing = PolicyTarget::new();
+    let system = Identity { system_scope: Some("all".to_owned()), ..with_role("new") };
+    let domain = Identity { domain_id: Some("d".to_owned()), ..with_role("new") };
+    let (rules, _) = some(PolicyOptions::default(), &[]);
+    for identity in [&system, &domain] {
+        assert!(!rules.allows("changed", &nothing, identity));
+        assert!(rules.allows("new", &nothing, identity));
+    }
+    let why = rules.explain("changed", &nothing, &system);
+    assert!(!why.holds && why.because.contains("scope project"), "{why:?}");
+    let (rules, _) = some(PolicyOptions { enforce_scope: false, ..PolicyOptions::default() }, &[]);
+    assert!(rules.allows("changed", &nothing, &system));
+}
+
+#[test]
+fn every_catalogue_makes_a_rule_set() {
+    for catalogue in [&METRIC_RULES, &ALARM_RULES] {
+        for enforce_new_defaults in [false, true] {
+            let options = PolicyOptions { enforce_new_defaults, ..PolicyOptions::default() };
+            let (rules, warnings) = RuleSet::load(catalogue, options, &[]).unwrap();
+            assert_eq!(warnings, [], "{}", catalogue.api);
+            assert_eq!(rules.rules().count(), catalogue.rules.len(), "{}", catalogue.api);
+        }
+    }
+}
+
+#[test]
+fn an_explanation_names_what_held() {
+    let target = target(&[("project_id", "p1")]);
+    let why = RuleSet::defaults().explain("get resource", &target, &member("u", "p1"));
+    let lines = why.lines();
+    assert!(why.holds);
+    assert!(
+        lines.contains("+ project_id:%(project_id)s: wanted `p1`; the caller's project_id: p1"),
+        "{lines}"
+    );
+    assert!(lines.contains("- role:admin: wanted `admin`; the caller's roles: member"), "{lines}");
+    assert!(lines.contains("- user:%(creator)s: the target has no creator"), "{lines}");
+}
+
 proptest::proptest! {
+    #[test]
+    fn explanations_agree_with_decisions(
+        parts in proptest::collection::vec(proptest::sample::select(vec![
+            "@", "!", "role:member", "rule:creator", "rule:none", "not role:admin", "project_id:%(project_id)s",
+            "'x':%(creator)s", "(role:admin or user_id:u)", "True:True", "is_admin_project:False",
+        ]), 1..6),
+        operators in proptest::collection::vec(proptest::sample::select(vec![" and ", " or "]), 6),
+        project in "[pq]",
+    ) {
+        let text: String = parts.iter().zip(operators).map(|(part, operator)| format!("{part}{operator}")).collect();
+        let (rules, _) = loaded(&format!("\"get status\": \"{text}@\""));
+        let (target, identity) = (target(&[("project_id", &project)]), member("u", "p"));
+        let why = rules.explain("get status", &target, &identity);
+        proptest::prop_assert_eq!(why.holds, rules.allows("get status", &target, &identity));
+    }
+
     #[test]
     fn reading_a_file_never_panics(text in "\\PC{0,120}") {
         let _ = RuleSet::with_file(&text);
