@@ -47,7 +47,8 @@ pub(crate) fn run(args: &BenchArgs, settings: &[String]) -> Result<()> {
             arguments.push(haste.argument());
         }
         all_settings.extend_from_slice(settings);
-        let how = StartSettings { parent: &args.dir, settings: &all_settings, arguments: &arguments };
+        let (parent, token) = (args.dir.as_path(), args.token.as_ref());
+        let how = StartSettings { parent, settings: &all_settings, arguments: &arguments, token };
         for server in args.servers() {
             if !workload.suits(server.kind) {
                 continue;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
+use nephometer_openstack::keystone::Secret;
 
 /// Answers must come within this.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -15,6 +16,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) struct Endpoint {
     pub(crate) authority: String,
     pub(crate) path: String,
+    /// Sent as `X-Auth-Token`.
+    pub(crate) token: Option<Secret>,
     authorization: String,
 }
 
@@ -34,8 +37,14 @@ impl Endpoint {
         Ok(Self {
             authority,
             path: path.trim_end_matches('/').to_owned(),
+            token: None,
             authorization: base64::engine::general_purpose::STANDARD.encode(user),
         })
+    }
+
+    /// The same with a Keystone token in each request.
+    pub(crate) fn with_token(self, token: Option<Secret>) -> Self {
+        Self { token, ..self }
     }
 }
 
@@ -87,10 +96,12 @@ impl Connection {
 
     /// Sends a request and reads the answer wholly.
     pub(crate) fn request(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Answer> {
-        let Endpoint { authority, path: prefix, authorization } = &self.endpoint;
+        let Endpoint { authority, path: prefix, token, authorization } = &self.endpoint;
+        let token =
+            token.as_ref().map_or_else(String::new, |token| format!("X-Auth-Token: {}\r\n", token.expose()));
         let head = format!(
             "{method} {prefix}{path} HTTP/1.1\r\nHost: {authority}\r\nAuthorization: Basic {authorization}\r\n\
-             Accept: application/json\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+             Accept: application/json\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{token}\r\n",
             body.len()
         );
         let stream = self.stream.get_mut();

@@ -191,6 +191,8 @@ fn explanation(status: StatusCode, asked: &Asked) -> String {
 
 #[cfg(test)]
 mod tests {
+    use nephometer_drivers::AuthError;
+
     use super::*;
 
     fn rendered(accept: Option<&str>, error: &ApiError) -> (String, String) {
@@ -214,6 +216,33 @@ mod tests {
         let error = ApiError::bad_request(json!({"cause": "x", "reason": "got a <class 'dict'> here"}));
         let (_, body) = rendered(None, &error);
         assert!(body.ends_with("\n\n {'cause': 'x', 'reason': \"got a  here\"}  "), "{body}");
+    }
+
+    #[test]
+    fn who_is_not_signed_in_learns_where_to_in_one_form() {
+        let keystone_uri = "https://keystone/v3".to_owned();
+        let error = ApiError::from(AuthError::NotSignedIn { keystone_uri });
+        let challenge =
+            (header::WWW_AUTHENTICATE, HeaderValue::from_static("Keystone uri=\"https://keystone/v3\""));
+        assert_eq!((error.status, error.headers.as_slice()), (StatusCode::UNAUTHORIZED, &[challenge][..]));
+        for accept in [None, Some("text/html"), Some("application/json")] {
+            let (media_type, body) = rendered(accept, &error);
+            assert_eq!(media_type, "application/json");
+            assert_eq!(
+                body,
+                "{\"error\": {\"code\": 401, \"title\": \"Unauthorized\", \"message\": \"The request you have made \
+                 requires authentication.\"}}"
+            );
+        }
+        let error = ApiError::from(AuthError::Unavailable("secret".to_owned()));
+        assert_eq!(
+            (error.status, error.headers[0].0.clone()),
+            (StatusCode::SERVICE_UNAVAILABLE, header::RETRY_AFTER)
+        );
+        let (_, body) = rendered(Some("application/json"), &error);
+        assert!(
+            body.contains("The Keystone service is temporarily unavailable.") && !body.contains("secret")
+        );
     }
 
     #[test]

@@ -36,7 +36,7 @@ async fn token_of(session: &Session) -> Secret {
     session.signed_in().await.unwrap().token.clone()
 }
 
-fn is_refused(outcome: Result<Identity, AuthError>) -> bool {
+fn is_refused(outcome: &Result<Identity, AuthError>) -> bool {
     matches!(outcome, Err(AuthError::NotSignedIn { .. }))
 }
 
@@ -71,13 +71,13 @@ async fn tokens_of_every_scope() {
     let config = keystone.config(Credentials { sign_in, scope: Scope::Default });
     let token = token_of(&Session::new(config, Arc::new(SystemClock::new())).unwrap()).await;
     assert!(shown(&authenticator, &token, None).await.is_ok());
-    assert!(is_refused(shown(&authenticator, &Secret::new("gAAAAABnotatoken"), None).await));
+    assert!(is_refused(&shown(&authenticator, &Secret::new("gAAAAABnotatoken"), None).await));
     let service = keystone.token("nova", "service").await.unwrap();
     let member = keystone.token("a-member", "a").await.unwrap();
     let passed_on = shown(&authenticator, &member, Some(&service)).await.unwrap();
     assert_eq!(passed_on.service_roles, ["service"]);
     assert_eq!(passed_on.service_user_id.as_ref(), keystone.users.get("nova"));
-    assert!(is_refused(shown(&authenticator, &member, Some(&token)).await), "no service");
+    assert!(is_refused(&shown(&authenticator, &member, Some(&token)).await), "no service");
 }
 
 #[tokio::test]
@@ -92,7 +92,7 @@ async fn a_revoked_token_goes_on_for_the_cache_time() {
     clock.advance_ns(299_000_000_000);
     assert!(shown(&authenticator, &token, None).await.is_ok());
     clock.advance_ns(1_000_000_000);
-    assert!(is_refused(shown(&authenticator, &token, None).await));
+    assert!(is_refused(&shown(&authenticator, &token, None).await));
 }
 
 #[tokio::test]
@@ -114,11 +114,11 @@ async fn a_thousand_at_once_ask_once_and_what_has_ended_has_ended() {
     }
     assert_eq!(keystone.requests("GET /v3/auth/tokens").unwrap() - before, 1);
     tokio::time::sleep(Duration::from_secs(13)).await;
-    assert!(is_refused(shown(&authenticator, &token, None).await));
+    assert!(is_refused(&shown(&authenticator, &token, None).await));
     let service = keystone.token("nova", "service").await.unwrap();
     let passed_on = shown(&authenticator, &token, Some(&service)).await.unwrap();
     assert_eq!(passed_on.user_name.as_deref(), Some("a-member"), "a service goes on with it");
-    assert!(is_refused(shown(&authenticator, &token, None).await));
+    assert!(is_refused(&shown(&authenticator, &token, None).await));
     let fresh = keystone.token("a-member", "a").await.unwrap();
     assert!(shown(&authenticator, &fresh, None).await.is_ok());
     let unknown = keystone.token("b-member", "b").await.unwrap();

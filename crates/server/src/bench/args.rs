@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use nephometer_openstack::keystone::Secret;
 
 /// Arguments of `bench`.
 #[derive(Debug, Clone, Args)]
@@ -24,6 +25,9 @@ pub(crate) struct BenchArgs {
     /// Data directory of the server at --url, for its size; may be repeated
     #[arg(long, requires = "url", value_name = "DIRECTORY")]
     pub(crate) data_dir: Vec<PathBuf>,
+    /// A Keystone token that requests carry, for servers that ask Keystone who their callers are
+    #[arg(long, env = "OS_TOKEN", hide_env_values = true, value_parser = secret)]
+    pub(crate) token: Option<Secret>,
     /// A server to compare with: KIND[,url=URL][,pid=PID]…[,data-dir=DIRECTORY]…[,metrics=N][,rounds=N], the last two
     /// instead of those of the others, where it is much slower; may be repeated
     #[arg(long, value_name = "SERVER", value_parser = Server::parse)]
@@ -67,6 +71,10 @@ pub(crate) struct BenchArgs {
     /// Prints JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret::new(text))
 }
 
 /// What kind of server is loaded.

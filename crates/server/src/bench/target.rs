@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use nephometer_model::{Clock, SystemClock};
+use nephometer_openstack::keystone::Secret;
 use tempfile::TempDir;
 
 use crate::client::{Connection, Endpoint};
@@ -37,6 +38,8 @@ pub(super) struct StartSettings<'a> {
     pub(super) settings: &'a [String],
     /// More arguments of `serve`.
     pub(super) arguments: &'a [String],
+    /// Keystone token of requests.
+    pub(super) token: Option<&'a Secret>,
 }
 
 /// A server and, where it runs on this machine, its processes and its data.
@@ -76,7 +79,8 @@ impl Target {
     pub(super) fn open(server: &Server, how: StartSettings<'_>) -> Result<Self> {
         let mut target = Self {
             kind: server.kind,
-            endpoint: Endpoint::parse(server.url.as_deref().unwrap_or("http://127.0.0.1:1"))?,
+            endpoint: Endpoint::parse(server.url.as_deref().unwrap_or("http://127.0.0.1:1"))?
+                .with_token(how.token.cloned()),
             pids: server.pids.clone(),
             data_dirs: server.data_dirs.clone(),
             started: None,
@@ -119,7 +123,7 @@ impl Target {
                 None => RunFile::read(data_dir)?.map(|run| format!("http://{}", run.metric_api)),
             };
             if let Some(url) = url {
-                self.endpoint = Endpoint::parse(&url)?;
+                self.endpoint = Endpoint::parse(&url)?.with_token(self.endpoint.token.clone());
                 if first_answer(&self.endpoint).is_ok() {
                     break;
                 }
