@@ -152,28 +152,37 @@ pub(super) async fn find(session: &mut dyn Session, listing: &Listing<'_>) -> Re
     {
         candidates.push(Candidate { condition: tests.remove(place), count: 0, keys: Some(keys) });
     }
-    if candidates.iter().any(|candidate| candidate.keys.is_some()) {
-        let keys = gathered(candidates, &mut tests);
-        return Ok(Plan { way: Way::Gather, keys: Some(keys), tests: all(&tests) });
+    let size = if candidates.is_empty() { 0.0 } else { size(session).await? };
+    let costs = Costs { size, limit: limit as f64, unknown: tests.len() };
+    if candidates.iter().all(|candidate| candidate.keys.is_none()) {
+        load_worthwhile(session, listing, &mut candidates, &costs).await?;
     }
-    for candidate in &mut candidates {
+    let loaded = candidates.iter().any(|candidate| candidate.keys.is_some());
+    let keys = gathered(candidates, &mut tests);
+    if !loaded {
+        return Ok(Plan { way: Way::Walk, keys: None, tests: all(&tests) });
+    }
+    let (gather, walk) = costs.ends(keys.len() as f64, 1.0, 0);
+    let way = if gather <= walk { Way::Gather } else { Way::Walk };
+    Ok(Plan { way, keys: Some(keys), tests: all(&tests) })
+}
+
+/// Loads the keys of those candidates, all of many keys, that are worth it.
+async fn load_worthwhile(
+    session: &mut dyn Session,
+    listing: &Listing<'_>,
+    candidates: &mut [Candidate<'_>],
+    costs: &Costs,
+) -> Result<(), Failure> {
+    for candidate in candidates.iter_mut() {
         candidate.count = count(session, listing, candidate.condition).await?;
     }
     candidates.sort_by_key(|candidate| candidate.count);
-    let size = if candidates.is_empty() { 0.0 } else { size(session).await? };
-    let costs = Costs { size, limit: limit as f64, unknown: tests.len() };
     let counts: Vec<i64> = candidates.iter().map(|candidate| candidate.count).collect();
     for candidate in &mut candidates[..costs.best(&counts)] {
         candidate.keys = load(session, listing, candidate.condition, usize::MAX).await?;
     }
-    if candidates.iter().all(|candidate| candidate.keys.is_none()) {
-        tests.extend(candidates.iter().map(|candidate| candidate.condition));
-        return Ok(Plan { way: Way::Walk, keys: None, tests: all(&tests) });
-    }
-    let keys = gathered(candidates, &mut tests);
-    let (gather, walk) = costs.ends(keys.len() as f64, 1.0, 0);
-    let way = if gather <= walk { Way::Gather } else { Way::Walk };
-    Ok(Plan { way, keys: Some(keys), tests: all(&tests) })
+    Ok(())
 }
 
 /// The keys that all loaded candidates have; conditions that were not loaded become tests.
