@@ -212,7 +212,8 @@ async fn one(call: &Call, resource: &Resource, with_validators: bool) -> Answer 
 /// keys.
 async fn many(call: &Call, rows: &[Resource], details: bool, attrs: &[&str]) -> Result<Response, ApiError> {
     let type_name = call.param("type");
-    let types: BTreeMap<String, ResourceType> = match rows.is_empty() || (type_name == "generic" && !details) {
+    let types: BTreeMap<String, ResourceType> = match rows.is_empty() || (type_name == "generic" && !details)
+    {
         true => Default::default(),
         false => call.service().types_of(rows).await?,
     };
