@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
+use nephometer_openstack::keystone::Scope;
 use nephometer_testkit::keystone::Keystone;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -148,6 +149,8 @@ async fn projects_see_their_own() {
         tokens.insert(user, keystone.token(user, &user[..1]).await.unwrap());
     }
     tokens.insert("nova", keystone.token("nova", "service").await.unwrap());
+    let system = keystone.session("system-reader", Scope::System).unwrap();
+    tokens.insert("system-reader", system.signed_in().await.unwrap().token.clone());
     let ask =
         async |user: &str, what: &str| server.with_token(what, tokens[user].expose(), &Value::Null).await;
     let project = &keystone.projects["a"];
@@ -171,6 +174,7 @@ async fn projects_see_their_own() {
         ("a-reader", 200, 200, 1),
         ("b-member", 404, 403, 0),
         ("nova", 404, 200, 0),
+        ("system-reader", 404, 403, 0),
         ("c-admin", 200, 200, 1),
     ] {
         assert_eq!(ask(user, &format!("GET /v1/resource/generic/{vm}")).await.0, resource, "{user}");
