@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use nephometer_model::{SystemClock, Timestamp};
 
 use crate::bench::BenchArgs;
@@ -41,6 +41,9 @@ pub(crate) enum Command {
     Status(StatusArgs),
     /// Puts load on a server and reports rates, CPU time and latencies
     Bench(Box<BenchArgs>),
+    /// Shows and explains who may do what
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Shows the default, the current or an imported configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -60,6 +63,77 @@ fn hastened(text: &str) -> Result<SystemClock, String> {
     let parse = |(from, times): (&str, &str)| Some((from.parse::<i64>().ok()?, times.parse().ok()?));
     let (from, times) = text.split_once(',').and_then(parse).ok_or("expected FROM,TIMES")?;
     Ok(SystemClock::hastened(Timestamp::from_ns(from.saturating_mul(1_000_000_000)), times))
+}
+
+/// Arguments of `policy`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PolicyCommand {
+    /// Lists the rules in force: what they say, where that comes from, and which routes ask for them
+    List(PolicyArgs),
+    /// Tells whether a caller would be let through, and why
+    Check(PolicyCheckArgs),
+    /// Prints a policy file that says what the defaults say, all commented out
+    Sample {
+        /// The API whose rules are meant
+        #[arg(long, value_enum, default_value_t)]
+        api: PolicyApi,
+    },
+}
+
+/// APIs that have rules.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum PolicyApi {
+    /// Metrics, resources, measures
+    #[default]
+    Metric,
+    /// Alarms (their rules; the API itself is not part of this version)
+    Alarm,
+}
+
+/// Which rules are meant.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyArgs {
+    /// The API whose rules are meant
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) api: PolicyApi,
+    /// Policy file to read in place of the configured ones; may be repeated, a later one wins
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Vec<PathBuf>,
+    /// Prints JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `policy check`.
+#[derive(Debug, Args)]
+pub(crate) struct PolicyCheckArgs {
+    /// The rule, like "get metric"
+    pub(crate) rule: String,
+    #[command(flatten)]
+    pub(crate) rules: PolicyArgs,
+    /// The caller's roles
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) roles: Vec<String>,
+    /// The caller's user id
+    #[arg(long)]
+    pub(crate) user: Option<String>,
+    /// The project that the caller's token is scoped to
+    #[arg(long)]
+    pub(crate) project: Option<String>,
+    /// The domain that the caller's token is scoped to
+    #[arg(long)]
+    pub(crate) domain: Option<String>,
+    /// The caller's token is scoped to the whole deployment
+    #[arg(long)]
+    pub(crate) system: bool,
+    /// An attribute of what is asked for, like project_id=P, creator=USER:PROJECT or resource.project_id=P; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = named_value)]
+    pub(crate) target: Vec<(String, String)>,
+}
+
+fn named_value(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    Ok((name.to_owned(), value.to_owned()))
 }
 
 /// Arguments of `config`.
@@ -98,6 +172,12 @@ mod tests {
         let cli = Cli::try_parse_from(["nephometer", "bench", "reads", "--seconds", "0.5"]).unwrap();
         let Command::Bench(args) = cli.command else { panic!() };
         assert_eq!(args.workloads, ["reads"]);
+        let check =
+            ["nephometer", "policy", "check", "get metric", "--roles", "a,b", "--target", "creator=u:p=q"];
+        let Command::Policy(PolicyCommand::Check(args)) = Cli::try_parse_from(check).unwrap().command else {
+            panic!()
+        };
+        assert_eq!((args.roles.len(), args.target[0].1.as_str()), (2, "u:p=q"));
         assert!(Cli::try_parse_from(["nephometer", "bench", "--workers", "0"]).is_err());
         assert!(Cli::try_parse_from(["nephometer", "serve", "--hasten", "1700000000,60"]).is_ok());
         assert!(Cli::try_parse_from(["nephometer", "serve", "--hasten", "60"]).is_err());

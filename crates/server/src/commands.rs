@@ -1,6 +1,7 @@
 //! What each subcommand does.
 
 mod config;
+mod policy;
 mod serve;
 mod status;
 mod upgrade;
@@ -22,6 +23,7 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Version => say(concat!("nephometer ", env!("CARGO_PKG_VERSION"), "\n"))?,
         Command::Config(command) => config::run(command, &cli.global)?,
+        Command::Policy(command) => policy::run(&command, &cli.global)?,
         Command::CheckConfig => config::check(&cli.global)?,
         Command::Bench(args) => {
             logging::start(&Config::default().log)?;

@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use check::parse_listen;
 pub(crate) use layers::Layers;
-use sections::{AdminSection, IndexSection, MetricSection, PolicySection, StorageSection};
+use sections::{AdminSection, IndexSection, MetricSection, StorageSection};
 pub(crate) use sections::{
-    AuthMode, ExpirerSection, LogFormat, LogSection, MetricApiSection, SelfMonitoringSection, StatsdSection,
+    AuthMode, ExpirerSection, LogFormat, LogSection, MetricApiSection, PolicySection, SelfMonitoringSection,
+    StatsdSection,
 };
 
 /// The documented default file; a test holds it to [`Config::default`].

@@ -1,54 +1,53 @@
-//! The rules in force: upstream's defaults with the operator's file over them, read again when the file changes.
+//! The rules in force: upstream's defaults with the operator's files over them, read again when these change.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use anyhow::{Context, Result, anyhow};
 use nephometer_drivers::PolicyEnforcer;
 use nephometer_model::{Identity, PolicyTarget};
-use nephometer_openstack::policy::RuleSet;
+use nephometer_openstack::policy::{
+    Catalogue, METRIC_RULES, PolicyOptions, PolicyText, PolicyWarning, RuleSet,
+};
 use parking_lot::RwLock;
 
-/// Rules that follow a file.
+use crate::config::PolicySection;
+
+/// The files as they were last read, with the times of their last changes.
+type Files = Vec<(PathBuf, SystemTime)>;
+
+/// Rules that follow files.
 pub(crate) struct PolicyFile {
-    path: Option<PathBuf>,
+    section: PolicySection,
     rules: RwLock<Arc<RuleSet>>,
-    read: RwLock<Option<SystemTime>>,
+    read: RwLock<Files>,
 }
 
 impl PolicyFile {
-    /// The rules of `path`, or the defaults where it is empty; a file with mistakes is refused. Warnings are logged.
-    pub(crate) fn load(path: &str) -> Result<Self> {
-        let path = (!path.is_empty()).then(|| PathBuf::from(path));
-        let file = Self { path, rules: RwLock::new(Arc::new(RuleSet::defaults())), read: RwLock::new(None) };
-        for warning in file.reload_if_changed()? {
-            tracing::warn!("policy.file: {warning}");
+    /// The metric API's rules with those of the configured files; files with mistakes are refused. Warnings are logged.
+    pub(crate) fn load(section: &PolicySection) -> Result<Self> {
+        let files = configured_files(section)?;
+        let (rules, warnings) = read_rules(&METRIC_RULES, section.options(), paths(&files))?;
+        for warning in warnings {
+            tracing::warn!("policy: {warning}");
         }
-        Ok(file)
+        let rules = RwLock::new(Arc::new(rules));
+        Ok(Self { section: section.clone(), rules, read: RwLock::new(files) })
     }
 
-    /// Reads the file again if it was changed since; returns what looks like a mistake in it. Where it cannot be used,
-    /// the rules stay what they were.
+    /// Reads the files again if they were changed since; returns what looks like a mistake in them. Where they cannot be
+    /// used, the rules stay what they were.
     pub(crate) fn reload_if_changed(&self) -> Result<Vec<String>> {
-        let Some(path) = &self.path else { return Ok(Vec::new()) };
-        let shown = path.display();
-        let changed =
-            std::fs::metadata(path).and_then(|data| data.modified()).with_context(|| shown.to_string())?;
-        if *self.read.read() == Some(changed) {
+        let files = configured_files(&self.section)?;
+        if *self.read.read() == files {
             return Ok(Vec::new());
         }
-        let first = self.read.write().replace(changed).is_none();
-        let text = std::fs::read_to_string(path).with_context(|| shown.to_string())?;
-        let (rules, warnings) = RuleSet::with_file(&text).map_err(|errors| {
-            let lines: String = errors.iter().map(|error| format!("\n  {error}")).collect();
-            anyhow!("the policy file {shown} cannot be used:{lines}")
-        })?;
+        self.read.write().clone_from(&files);
+        let (rules, warnings) = read_rules(&METRIC_RULES, self.section.options(), paths(&files))?;
         *self.rules.write() = Arc::new(rules);
-        if !first {
-            tracing::info!("read the policy file {shown} again");
-        }
+        tracing::info!("read the policy files again");
         Ok(warnings.iter().map(ToString::to_string).collect())
     }
 
@@ -67,11 +66,75 @@ impl PolicyEnforcer for PolicyFile {
     }
 }
 
+/// The paths of `files`.
+fn paths(files: &Files) -> impl Iterator<Item = &Path> {
+    files.iter().map(|(path, _)| path.as_path())
+}
+
+/// The policy files that a configuration names, in the order in which they are read: the file, which must exist, then
+/// those of each directory by name.
+pub(crate) fn configured_files(section: &PolicySection) -> Result<Files> {
+    let mut files = Files::new();
+    let mut add = |path: PathBuf| {
+        let changed = std::fs::metadata(&path).and_then(|data| data.modified());
+        changed.map(|changed| files.push((path.clone(), changed))).with_context(|| path.display().to_string())
+    };
+    if !section.file.is_empty() {
+        add(PathBuf::from(&section.file))?;
+    }
+    for directory in &section.dirs {
+        let entries = match std::fs::read_dir(directory) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            entries => entries.with_context(|| directory.clone())?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let path = entry.with_context(|| directory.clone())?.path();
+            let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+            if !hidden && !path.is_dir() {
+                found.push(path);
+            }
+        }
+        found.sort();
+        found.into_iter().try_for_each(&mut add)?;
+    }
+    Ok(files)
+}
+
+/// The rules of `catalogue` with those of files in their place, and what looks like a mistake in these.
+pub(crate) fn read_rules<'a>(
+    catalogue: &Catalogue,
+    options: PolicyOptions,
+    files: impl Iterator<Item = &'a Path>,
+) -> Result<(RuleSet, Vec<PolicyWarning>)> {
+    let mut texts = Vec::new();
+    for path in files {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(path).with_context(|| name.clone())?;
+        texts.push((name, text));
+    }
+    let files: Vec<_> = texts.iter().map(|(name, text)| PolicyText { name, text }).collect();
+    RuleSet::load(catalogue, options, &files).map_err(|errors| {
+        let lines: String = errors.iter().map(|error| format!("\n  {error}")).collect();
+        anyhow!("the policy files cannot be used:{lines}")
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    fn section(file: &Path, dirs: &[&Path]) -> PolicySection {
+        let text = |path: &Path| path.to_str().unwrap().to_owned();
+        let dirs = dirs.iter().map(|path| text(path)).collect();
+        PolicySection { file: text(file), dirs, ..PolicySection::default() }
+    }
+
+    fn allowed(file: &PolicyFile) -> bool {
+        file.allows("get status", &PolicyTarget::new(), &Identity::default())
+    }
 
     #[test]
     fn follows_its_file_and_keeps_the_last_good_rules() {
@@ -84,9 +147,7 @@ mod tests {
             std::fs::File::options().write(true).open(&path).unwrap().set_modified(moment).unwrap();
         };
         write("\"get status\": \"@\"");
-        let file = PolicyFile::load(path.to_str().unwrap()).unwrap();
-        let allowed =
-            |file: &PolicyFile| file.allows("get status", &PolicyTarget::new(), &Identity::default());
+        let file = PolicyFile::load(&section(&path, &[])).unwrap();
         assert!(allowed(&file));
         write("\"get status\": \"and\"");
         assert!(file.reload_if_changed().unwrap_err().to_string().contains("rule `get status`"));
@@ -95,7 +156,23 @@ mod tests {
         write("\"get status\": \"!\"\n\"get statsu\": \"!\"");
         assert_eq!(file.reload_if_changed().unwrap().len(), 1);
         assert!(!allowed(&file));
-        assert!(PolicyFile::load("/nonexistent").is_err());
-        assert!(!allowed(&PolicyFile::load("").unwrap()));
+        assert!(PolicyFile::load(&section(Path::new("/nonexistent"), &[])).is_err());
+        assert!(!allowed(&PolicyFile::load(&PolicySection::default()).unwrap()));
+    }
+
+    #[test]
+    fn directories_are_read_after_the_file_in_the_order_of_names() {
+        let directory = tempfile::tempdir().unwrap();
+        let (file, dir) = (directory.path().join("policy.yaml"), directory.path().join("policy.d"));
+        std::fs::create_dir_all(dir.join("deeper")).unwrap();
+        std::fs::write(&file, "\"get status\": \"!\"").unwrap();
+        std::fs::write(dir.join("b.yaml"), "\"get status\": \"@\"").unwrap();
+        std::fs::write(dir.join("a.yaml"), "\"get status\": \"!\"").unwrap();
+        std::fs::write(dir.join(".hidden"), "[").unwrap();
+        let rules = PolicyFile::load(&section(&file, &[Path::new("/nonexistent"), &dir])).unwrap();
+        assert!(allowed(&rules));
+        std::fs::remove_file(dir.join("b.yaml")).unwrap();
+        assert!(rules.reload_if_changed().unwrap().is_empty());
+        assert!(!allowed(&rules), "a file that is gone says nothing any more");
     }
 }

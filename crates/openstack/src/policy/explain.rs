@@ -65,8 +65,8 @@ impl Check {
             Self::Always => Explanation::of(self, true, "always holds"),
             Self::Never => Explanation::of(self, false, "never holds"),
             Self::Rule(name) => {
-                let inner = rule(name);
-                Explanation::made_of(self, inner.holds, vec![inner])
+                let named = rule(name);
+                Explanation { part: self.to_string(), ..named }
             }
             Self::Not(check) => {
                 let inner = check.explain(target, identity, rule);

@@ -37,7 +37,7 @@ pub(super) fn check(global: &GlobalArgs) -> Result<()> {
     let config = load_config(global)?;
     // Warnings about the policy file go to the log.
     logging::start(&config.log)?;
-    PolicyFile::load(&config.policy.file)?;
+    PolicyFile::load(&config.policy)?;
     Recognition::open(&config, Arc::new(SystemClock::new()))?;
     say("the configuration is fine\n")
 }

@@ -81,7 +81,7 @@ async fn start_roles(config: &Config, parts: &Parts, shutdown: &Shutdown) -> Res
         recognition.keystone,
         clock,
     ));
-    let policy = Arc::new(PolicyFile::load(&config.policy.file)?);
+    let policy = Arc::new(PolicyFile::load(&config.policy)?);
     let mut roles = Vec::new();
     if config.expirer.is_wanted() {
         let service = Arc::clone(&parts.service);

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use nephometer_metric::{ExpirySettings, MetricSettings};
 use nephometer_model::{AggregationMethod, MethodSet};
+use nephometer_openstack::policy::PolicyOptions;
 use serde::{Deserialize, Serialize};
 
 /// Where data lives.
@@ -54,10 +55,31 @@ pub(crate) struct IndexSection {
 }
 
 /// Who may do what.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PolicySection {
     /// An oslo.policy file (YAML or JSON) that overrides the defaults; empty for none.
     pub(crate) file: String,
+    /// Directories of further files.
+    pub(crate) dirs: Vec<String>,
+    /// Whether a token whose scope is none of the rule's is refused.
+    pub(crate) enforce_scope: bool,
+    /// Whether the defaults of earlier releases are forgotten.
+    pub(crate) enforce_new_defaults: bool,
+}
+
+impl PolicySection {
+    /// How strictly rules are taken.
+    pub(crate) fn options(&self) -> PolicyOptions {
+        let Self { enforce_scope, enforce_new_defaults, .. } = *self;
+        PolicyOptions { enforce_scope, enforce_new_defaults }
+    }
+}
+
+impl Default for PolicySection {
+    fn default() -> Self {
+        let PolicyOptions { enforce_scope, enforce_new_defaults } = PolicyOptions::default();
+        Self { file: String::new(), dirs: Vec::new(), enforce_scope, enforce_new_defaults }
+    }
 }
 
 /// How the metric API recognises its callers.

@@ -128,6 +128,29 @@ fn listen(ini: &Ini, is_open: bool, out: &mut Out) {
     }
 }
 
+/// Where rules are; relative paths start where gnocchi.conf is.
+fn policy(name: &str, ini: &Ini, out: &mut Out) {
+    const SECTION: &str = "oslo_policy";
+    let options = ["policy_file", "policy_dirs", "enforce_scope", "enforce_new_defaults"];
+    if options.iter().all(|option| ini.get(SECTION, option).is_none()) {
+        return;
+    }
+    out.section("policy");
+    let directory = Path::new(name).parent().unwrap_or(Path::new(""));
+    let absolute = |path: &String| directory.join(path).display().to_string();
+    if let Some(file) = ini.get(SECTION, "policy_file") {
+        out.comment("[oslo_policy] policy_file, which must exist");
+        out.key("file", absolute(&file));
+    }
+    let dirs = ini.get_all(SECTION, "policy_dirs");
+    if !dirs.is_empty() {
+        out.comment("[oslo_policy] policy_dirs");
+        out.key("dirs", Value::Array(dirs.iter().map(|dir| Value::from(absolute(dir))).collect()));
+    }
+    boolean(ini, out, (SECTION, "enforce_scope"), "enforce_scope");
+    boolean(ini, out, (SECTION, "enforce_new_defaults"), "enforce_new_defaults");
+}
+
 fn rest(name: &str, ini: &Ini, out: &mut Out) {
     if let Some(methods) = ini.get("archive_policy", "default_aggregation_methods") {
         out.section("metric");
@@ -135,14 +158,7 @@ fn rest(name: &str, ini: &Ini, out: &mut Out) {
         let methods = methods.split(',').map(|method| Value::from(method.trim())).collect();
         out.key("default_aggregation_methods", Value::Array(methods));
     }
-    if let Some(file) = ini.get("oslo_policy", "policy_file") {
-        out.section("policy");
-        out.comment(
-            "[oslo_policy] policy_file, which must exist; a relative path starts where gnocchi.conf is.",
-        );
-        let directory = Path::new(name).parent().unwrap_or(Path::new(""));
-        out.key("file", directory.join(file).display().to_string());
-    }
+    policy(name, ini, out);
     let set = |option| ini.get("DEFAULT", option).and_then(|text| parse_bool(&text));
     let level = match (set("debug"), set("verbose")) {
         (Some(true), _) => "debug",

@@ -91,6 +91,9 @@ archive_policy_name = high
 default_aggregation_methods = mean, max
 [oslo_policy]
 policy_file = policy.yaml
+policy_dirs = policy.d
+policy_dirs = /srv/policy
+enforce_scope = false
 [cors]
 allowed_origin = http://a,http://b
 [keystone_authtoken]
@@ -108,6 +111,8 @@ x = 1
     assert_eq!(config.statsd.archive_policy_name, "high");
     assert_eq!(config.metric.default_aggregation_methods, ["mean", "max"]);
     assert_eq!(config.policy.file, "/etc/gnocchi/policy.yaml");
+    assert_eq!(config.policy.dirs, ["/etc/gnocchi/policy.d", "/srv/policy"]);
+    assert!(!config.policy.enforce_scope && config.policy.enforce_new_defaults);
     assert_eq!(config.expirer.resource_inactive_after_seconds, 86_400);
     assert_eq!(config.expirer.resource_cleanup_after_seconds, 2_592_000);
     for expected in [

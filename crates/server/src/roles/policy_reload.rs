@@ -1,4 +1,4 @@
-//! Reads the policy file again when it changes, as upstream does, so that operators need not restart.
+//! Reads the policy files again when they change, as upstream does, so that operators need not restart.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,7 +20,7 @@ pub(crate) fn start(file: Arc<PolicyFile>, shutdown: Shutdown) -> Handle {
                 _ = ticks.tick() => {}
             }
             match file.reload_if_changed() {
-                Ok(warnings) => warnings.iter().for_each(|warning| tracing::warn!("policy.file: {warning}")),
+                Ok(warnings) => warnings.iter().for_each(|warning| tracing::warn!("policy: {warning}")),
                 Err(error) => tracing::error!("{error:#}; the rules stay as they were"),
             }
         }
