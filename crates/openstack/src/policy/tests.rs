@@ -273,6 +273,25 @@ proptest::proptest! {
     }
 
     #[test]
+    fn whatever_loads_decides_and_explains_alike(
+        words in proptest::collection::vec(proptest::sample::select(vec![
+            "a", "b", "\"get status\"", "default", ": ", ":", "\n", "\n", "- ", "[", "]", "{", "}", ", ", "\"", "'", "rule:a",
+            "rule:b", "rule:default", "role:admin", "not ", " and ", " or ", "(", ")", "@", "!", "user:%(x)s", "%", "&x ", "*x", "#",
+            "|\n  ", "null", "3", "\t", "\u{feff}", "---\n",
+        ]), 0..40),
+    ) {
+        let text = words.concat();
+        if let Ok((rules, _)) = RuleSet::with_file(&text) {
+            let (target, identity) = (target(&[("x", "u")]), member("u", "p"));
+            for rule in ["a", "b", "get status", "get metric", "nothing"] {
+                let why = rules.explain(rule, &target, &identity);
+                proptest::prop_assert_eq!(why.holds, rules.allows(rule, &target, &identity), "{}", text);
+                proptest::prop_assert!(rules.attributes(rule).is_some());
+            }
+        }
+    }
+
+    #[test]
     fn reading_a_file_never_panics(text in "\\PC{0,120}") {
         let _ = RuleSet::with_file(&text);
     }
