@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use nephometer_openstack::keystone::Url;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use nephometer_testkit::certificates::Authority;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig, crypto};
 
@@ -27,38 +28,26 @@ impl TlsFront {
     /// In front of `plain`; `asks_clients` wants a certificate of everybody.
     pub(crate) async fn start(plain: &Url, asks_clients: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let leaf = |name: &str| {
-            let key = KeyPair::generate().unwrap();
-            let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-            (params.signed_by(&key, &authority).unwrap(), key)
-        };
-        let (server, server_key) = leaf("127.0.0.1");
-        let (client, client_key) = leaf("client");
-        let write = |name: &str, text: String| {
-            let path = directory.path().join(name);
-            std::fs::write(&path, text).unwrap();
-            path
-        };
-        let ca_file = write("ca.pem", authority.pem());
-        let client_cert = write("client.pem", client.pem());
-        let client_key = write("client.key", client_key.serialize_pem());
+        let authority = Authority::new("tests").unwrap();
+        let server = authority.issue(&["127.0.0.1"]).unwrap();
+        let ca_file = authority.write(directory.path(), "ca").unwrap();
+        let (client_cert, client_key) =
+            authority.issue(&["client"]).unwrap().write(directory.path(), "client").unwrap();
         let provider = Arc::new(crypto::ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .unwrap();
         let builder = if asks_clients {
             let mut roots = RootCertStore::empty();
-            roots.add(authority.der().clone()).unwrap();
+            roots.add(CertificateDer::from_pem_slice(authority.pem().as_bytes()).unwrap()).unwrap();
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
             builder.with_client_cert_verifier(verifier.build().unwrap())
         } else {
             builder.with_no_client_auth()
         };
-        let key = PrivateKeyDer::try_from(server_key.serialize_der()).unwrap();
-        let config = builder.with_single_cert(vec![server.der().clone()], key).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(server.key.as_bytes()).unwrap();
+        let certificate = CertificateDer::from_pem_slice(server.certificate.as_bytes()).unwrap();
+        let config = builder.with_single_cert(vec![certificate], key).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("https://{}/v3", listener.local_addr().unwrap()).parse().unwrap();
         let behind = plain.socket_addrs(|| None).unwrap()[0];
