@@ -44,7 +44,8 @@ impl Authority {
 
     /// The same, good from the first day of a year to the first day of another.
     pub fn issue_for_years(&self, names: &[&str], years: std::ops::Range<i32>) -> Result<Issued> {
-        let mut params = CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
+        let mut params =
+            CertificateParams::new(names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())?;
         params.distinguished_name = called(names.first().unwrap_or(&"nobody"));
         params.use_authority_key_identifier_extension = true;
         params.extended_key_usages =

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "app")]
 pub mod app;
+#[cfg(feature = "certificates")]
+pub mod certificates;
 #[cfg(feature = "keystone")]
 pub mod keystone;
 pub mod postgres;
