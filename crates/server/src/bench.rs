@@ -17,6 +17,7 @@ mod reads;
 mod report;
 mod retention;
 mod runner;
+mod schedule;
 mod setup;
 mod steady;
 mod tally;

@@ -15,6 +15,7 @@ use super::load::{Bodies, Group, Origin};
 use super::names::{Form, Names, name_of};
 use super::progress::Progress;
 use super::report::Outcome;
+use super::schedule::Schedule;
 use super::setup;
 use super::tally::{Request, Tally};
 use super::target::{Settled, Target, difference, seconds};
@@ -312,19 +313,17 @@ impl Runner<'_> {
         let mut connection = self.target.connect()?;
         let mut random = Random::new(self.args.seed);
         let mut tally = Tally::default();
-        let mut due = Duration::from_nanos(self.clock.monotonic_ns());
+        let mut schedule = Schedule::new(self.clock);
         while !is_over() {
             let (path, body) = make(&mut random);
             let method = if body.is_empty() { "GET" } else { "POST" };
             let request = Request { method, path: &path, body: body.as_bytes() };
-            let now = Duration::from_nanos(self.clock.monotonic_ns());
-            std::thread::sleep(due.saturating_sub(now));
-            let begin = if every.is_some() { due } else { now };
-            due = begin + every.unwrap_or_default();
-            let begin_ns = u64::try_from(begin.as_nanos()).unwrap_or(u64::MAX);
+            let begin_ns = schedule.next(every);
             let answer = tally.timed_from(begin_ns, &self.clock, &mut connection, request)?;
+            schedule.answered();
             tally.items += count(&answer.json()?)?;
         }
+        tally.latest_ns = schedule.latest_ns();
         Ok(tally)
     }
 
