@@ -12,6 +12,7 @@ mod metric;
 mod ordered_ids;
 mod policy;
 mod resource;
+mod secret;
 mod suggest;
 pub mod time;
 
@@ -29,5 +30,6 @@ pub use policy::{ArchivePolicy, ArchivePolicyRule, PolicyError, PolicyItem, glob
 pub use resource::{
     Attribute, AttributeKind, AttributeValue, Attributes, Resource, ResourceType, ResourceTypeState, Revision,
 };
+pub use secret::{Secret, SecretUrl};
 pub use suggest::closest_name;
 pub use time::{Timespan, Timestamp};

@@ -10,7 +10,6 @@ mod clouds;
 mod credentials;
 mod error;
 mod http;
-mod secret;
 mod session;
 mod settings;
 mod token;
@@ -24,8 +23,8 @@ pub use credentials::{
     ApplicationCredentialRef, Credentials, DomainRef, NamedIn, ProjectRef, Scope, SignIn, UserRef,
 };
 pub use error::{KeystoneError, Problem};
+pub use nephometer_model::Secret;
 pub use reqwest::Url;
-pub use secret::Secret;
 pub use session::{Request, Session, SessionConfig, SignedIn};
 pub use settings::{AuthtokenSettings, KeystoneSettings};
 pub use token::{ApplicationCredentialInfo, Named, Owned, TokenInfo, TrustInfo, UserId};

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
+use nephometer_model::Secret;
 use serde_json::{Value, json};
-
-use super::secret::Secret;
 
 /// A domain by id or by name.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,9 +4,8 @@
 use std::fmt;
 
 use http::{Method, StatusCode};
+use nephometer_model::Secret;
 use reqwest::Url;
-
-use super::secret::{Secret, without};
 
 /// Longest text of a server that an error repeats, in characters.
 const MAX_MESSAGE_CHARS: usize = 300;
@@ -134,7 +133,7 @@ pub(super) fn message_of(body: &[u8], secrets: &[&Secret]) -> String {
         Some(message) => message.to_owned(),
         None => String::from_utf8_lossy(body).into_owned(),
     };
-    let one_line = without(&text, secrets).split_whitespace().collect::<Vec<_>>().join(" ");
+    let one_line = Secret::black_out(&text, secrets).split_whitespace().collect::<Vec<_>>().join(" ");
     if one_line.is_empty() { "no reason given".to_owned() } else { cut(&one_line) }
 }
 

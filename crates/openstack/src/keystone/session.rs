@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use nephometer_model::{Clock, Timestamp};
+use nephometer_model::{Clock, Secret, Timestamp};
 use parking_lot::RwLock;
 use reqwest::Url;
 use serde::Serialize;
@@ -15,7 +15,6 @@ use super::catalog::{Catalog, Interface};
 use super::credentials::{Credentials, Scope, SignIn};
 use super::error::{KeystoneError, message_of, shown};
 use super::http::{Answer, Call, HttpOptions, Transport};
-use super::secret::Secret;
 use super::token::{self, TokenInfo};
 
 pub(super) const X_AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use nephometer_model::Secret;
 use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
@@ -14,7 +15,6 @@ use super::credentials::{
 };
 use super::error::{KeystoneError, Problem};
 use super::http::HttpOptions;
-use super::secret::Secret;
 use super::session::SessionConfig;
 
 /// How to sign in to Keystone and how to reach it. The names are those of keystoneauth's options. An empty text means
@@ -354,7 +354,7 @@ impl Given {
                 return secret.clone();
             }
             match std::fs::read_to_string(Path::new(file)) {
-                Ok(content) => Secret::new(content.trim_end_matches(['\r', '\n'])),
+                Ok(content) => Secret::from_file_text(content),
                 Err(error) => {
                     problems.add(file, format!("cannot be read: {error}"));
                     // The file is the problem; that its secret is missing is none of its own.

@@ -1,12 +1,12 @@
 //! Trusts: what lets a service act for a user later, when the user's token is long gone.
 
 use http::Method;
+use nephometer_model::Secret;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::credentials::Scope;
 use super::error::KeystoneError;
-use super::secret::Secret;
 use super::session::{Request, Session};
 
 /// What a user entrusts to the session's user, without an end.

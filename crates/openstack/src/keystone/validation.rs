@@ -1,9 +1,9 @@
 //! What an API asks Keystone about its callers' tokens.
 
 use http::{HeaderValue, Method, StatusCode};
+use nephometer_model::Secret;
 
 use super::error::KeystoneError;
-use super::secret::Secret;
 use super::session::{Request, Session, X_SUBJECT_TOKEN, accepted};
 use super::token::{self, TokenInfo};
 

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use nephometer_model::Secret;
 use reqwest::Url;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Visitor};
 
 use super::address;
 use crate::keystone::error::Problem;
-use crate::keystone::secret::Secret;
 use crate::keystone::settings::KeystoneSettings;
 
 /// A value as text, kept like a secret because it may be one; anything but plain values counts as nothing.

@@ -1,23 +1,35 @@
-//! Texts that must not be seen: passwords, tokens, secrets of application credentials.
+//! Texts that must not be seen: passwords, tokens, secrets of application credentials, addresses with a password in them.
+//! They leave by `expose` only; whatever prints a structure that holds them prints something else in their place.
+
+mod url;
 
 use std::fmt;
 
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use zeroize::Zeroizing;
+
+pub use url::SecretUrl;
 
 /// What stands in place of a secret wherever one would be shown.
 const HIDDEN: &str = "(secret)";
 
 /// A secret text; empty means "not set". Neither `Debug` nor serialization shows it: an empty one is written as an
 /// empty text, any other as `(secret)`. Reading takes text (and whole numbers, as text), and refuses anything else
-/// without repeating it.
+/// without repeating it. Its memory is overwritten when it is dropped.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct Secret(Zeroizing<String>);
 
 impl Secret {
     /// Keeps `text`.
     pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// What a file that holds nothing but a secret says: its text without the line ends after it.
+    pub fn from_file_text(text: impl Into<String>) -> Self {
+        let text = Zeroizing::new(text.into());
+        Self::new(text.trim_end_matches(['\r', '\n']))
     }
 
     /// The text itself: only for what goes over the wire to the service that it belongs to.
@@ -28,6 +40,15 @@ impl Secret {
     /// Whether nothing is set.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// `text` with every one of `secrets` blacked out.
+    pub fn black_out(text: &str, secrets: &[&Self]) -> String {
+        let mut clean = text.to_owned();
+        for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
+            clean = clean.replace(secret.expose(), HIDDEN);
+        }
+        clean
     }
 }
 
@@ -73,15 +94,6 @@ impl<'de> Deserialize<'de> for Secret {
     }
 }
 
-/// `text` with every one of `secrets` blacked out.
-pub(super) fn without(text: &str, secrets: &[&Secret]) -> String {
-    let mut clean = text.to_owned();
-    for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-        clean = clean.replace(secret.expose(), HIDDEN);
-    }
-    clean
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,7 +104,8 @@ mod tests {
         assert_eq!(format!("{secret:?}"), "(secret)");
         assert_eq!(serde_json::to_string(&secret).unwrap(), "\"(secret)\"");
         assert_eq!(serde_json::to_string(&Secret::default()).unwrap(), "\"\"");
-        assert_eq!(without("no hunter2 here, hunter2", &[&secret]), "no (secret) here, (secret)");
+        assert_eq!(Secret::black_out("no hunter2 here, hunter2", &[&secret]), "no (secret) here, (secret)");
+        assert_eq!(Secret::from_file_text(" hunter2\r\n\n").expose(), " hunter2");
     }
 
     #[test]
