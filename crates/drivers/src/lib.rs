@@ -3,14 +3,21 @@
 //! This crate may not do I/O and knows no SQL, no files and no HTTP server; adapters implement what stands here,
 //! services use it, and neither knows the other.
 
+mod alarms;
 mod auth;
 mod catalog;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod index_error;
 mod indexer;
+mod leases;
 mod measures;
+mod metric_reader;
 
+pub use alarms::{
+    ALARM_SHARES, AlarmFilter, AlarmLimits, AlarmNews, AlarmStore, AlarmStoreError, AlarmValue, Applied,
+    Delivery, DeliveryEnd, EVALUATORS, NewDelivery, OutboxCounts, Silence, Transition, share_of,
+};
 pub use auth::{AuthError, Authenticator, BasicAuthenticator, PolicyEnforcer, RemoteUserAuthenticator};
 pub use catalog::{
     CatalogChange, CatalogError, CatalogState, LateCount, PartCatalog, PartId, PartKind, PartRow,
@@ -22,6 +29,10 @@ pub use indexer::{
     NullOrder, Page, PolicyChange, ResourceChange, ResourceLife, ResourceMetric, ResourceQuery,
     ResourceTypeChange, Sort,
 };
+pub use leases::{Fence, Lease, LeaseStore};
 pub use measures::{
     AggregateRead, Aggregates, LateSpan, MeasureStore, SeriesRun, StoreError, StoreStatus, WriteBatch,
+};
+pub use metric_reader::{
+    DataPoints, MetricRead, MetricReadError, MetricReader, MetricSubject, WriteFeed, WriteObserver,
 };

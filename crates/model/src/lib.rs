@@ -3,6 +3,7 @@
 //! This crate may not do I/O, may not read the clock or make random ids by itself (see [`Clock`]),
 //! may not be async, and knows neither HTTP nor SQL nor files.
 
+mod alarm;
 mod clock;
 mod filter;
 mod id;
@@ -16,6 +17,12 @@ mod secret;
 mod suggest;
 pub mod time;
 
+pub use alarm::{
+    Alarm, AlarmChange, AlarmChangeKind, AlarmCounts, AlarmId, AlarmRule, AlarmState, AlarmType,
+    CombinationRule, CompositeRule, EventCondition, EventRule, LoadBalancerRule, MetersRule, MetricsRule,
+    MissingData, Notification, Operator, PrometheusRule, Quota, ResourceRule, ResourcesRule, Severity,
+    SubRule, Threshold, TimeConstraint,
+};
 pub use clock::{Clock, IdSource, ManualClock, SystemClock};
 pub use filter::{Comparison, Filter, FilterValue};
 pub use id::{
