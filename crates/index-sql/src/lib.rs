@@ -29,7 +29,7 @@ mod update;
 mod value;
 
 pub use index::SqlIndex;
-pub use postgres::PostgresSettings;
+pub use postgres::{PostgresSettings, TlsError, TlsMode};
 pub use sqlite::SqliteSettings;
 
 use postgres::chain as postgres_chain;
@@ -47,8 +47,11 @@ pub enum OpenError {
         known: i64,
     },
     /// The connection string is not understood.
-    #[error("the connection string is invalid: {0}")]
-    Url(#[from] tokio_postgres::Error),
+    #[error("the connection string cannot be used: {0}")]
+    Url(String),
+    /// What the connection string says about TLS cannot work.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The file cannot be opened or is no database of ours.
     #[error("SQLite: {0}")]
     Sqlite(#[from] rusqlite::Error),

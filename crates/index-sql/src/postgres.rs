@@ -1,17 +1,25 @@
 //! PostgreSQL: a pool of connections, repeatable-read transactions, conflicts tried again.
 
+mod address;
+mod connect;
 mod session;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use nephometer_model::{Secret, SecretUrl};
 use tokio::runtime::Handle;
-use tokio_postgres::{IsolationLevel, NoTls};
+use tokio_postgres::IsolationLevel;
 
 use crate::session::{Operation, Shared};
 use crate::{Failure, OpenError, migrate};
+use connect::{Connector, explained};
 use session::{PostgresSession, failure};
+use tls::Tls;
+
+pub use tls::{Mode as TlsMode, TlsError};
 
 /// How often an operation is tried when others come in between.
 const ATTEMPTS: u32 = 12;
@@ -19,8 +27,11 @@ const ATTEMPTS: u32 = 12;
 /// Where the database server is and how much of it we use.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PostgresSettings {
-    /// Connection string, `postgresql://user:password@host:port/database` or `host=… dbname=…`.
-    pub url: String,
+    /// Connection string, `postgresql://user:password@host:port/database?sslmode=…` or `host=… dbname=…`. Of libpq's
+    /// options for TLS it may have `sslmode`, `sslrootcert`, `sslcert` and `sslkey`.
+    pub url: SecretUrl,
+    /// The password, where the connection string has none; empty for none.
+    pub password: Secret,
     /// Connections, at least one.
     pub connections: usize,
     /// How long an operation may wait for a connection.
@@ -30,7 +41,7 @@ pub struct PostgresSettings {
 impl PostgresSettings {
     /// The usual settings for the database at `url`.
     pub fn at(url: impl Into<String>) -> Self {
-        Self { url: url.into(), connections: 16, wait_seconds: 10 }
+        Self { url: SecretUrl::new(url), password: Secret::default(), connections: 16, wait_seconds: 10 }
     }
 }
 
@@ -44,17 +55,23 @@ pub(crate) struct PostgresDatabase {
 impl PostgresDatabase {
     /// Connects and brings the schema up to date. Must be called inside a tokio runtime, which blocking calls use.
     pub(crate) async fn connect(settings: &PostgresSettings, shared: Arc<Shared>) -> Result<Self, OpenError> {
-        let config: tokio_postgres::Config = settings.url.parse()?;
+        let (mut config, options) = address::parse(settings.url.expose())?;
+        if config.get_password().is_none() && !settings.password.is_empty() {
+            config.password(settings.password.expose());
+        }
+        // What is wrong with files is told at once, not as the failure of a connection.
+        options.client_config()?;
+        let connector = Connector { tls: Tls::new(options) };
         let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let wait = Some(Duration::from_secs(settings.wait_seconds));
-        let pool = Pool::builder(Manager::from_config(config, NoTls, manager))
+        let pool = Pool::builder(Manager::from_connect(config, connector, manager))
             .max_size(settings.connections.max(1))
             .runtime(Runtime::Tokio1)
             .wait_timeout(wait)
             .create_timeout(wait)
             .build()
             .map_err(|error| OpenError::Database(error.to_string()))?;
-        let mut client = pool.get().await.map_err(|error| OpenError::Database(chain(&error)))?;
+        let mut client = pool.get().await.map_err(|error| OpenError::Database(explained(&error)))?;
         migrate::postgres(&mut client).await?;
         drop(client);
         Ok(Self { pool, shared, runtime: Handle::current() })
@@ -103,7 +120,7 @@ impl PostgresDatabase {
         A: Send + Sync,
         T: Send,
     {
-        let mut client = self.pool.get().await.map_err(|error| Failure::Unavailable(chain(&error)))?;
+        let mut client = self.pool.get().await.map_err(|error| Failure::Unavailable(explained(&error)))?;
         let transaction = client
             .build_transaction()
             .isolation_level(IsolationLevel::RepeatableRead)

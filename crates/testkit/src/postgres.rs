@@ -14,7 +14,8 @@ use anyhow::{Context, bail};
 
 const USER: &str = "nephometer";
 
-/// `$1` is the folder of PostgreSQL's programs, `$2` the port, `$3` the superuser's name.
+/// `$1` is the folder of PostgreSQL's programs, `$2` the port, `$3` the superuser's name. What TLS needs comes in variables,
+/// because the files must be the server's own.
 const SCRIPT: &str = r#"
 base=$(mktemp -d "${TMPDIR:-/tmp}/nephometer-postgres.XXXXXX") || exit 1
 cd "$base" || exit 1
@@ -26,6 +27,14 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM HUP
 "$1/initdb" -D data -U "$3" -A trust -E UTF8 --locale=C --no-sync >initdb.log 2>&1 || { cat initdb.log; exit 1; }
+if [ -n "$SERVER_CERTIFICATE" ]; then
+    umask 077
+    printf '%s' "$SERVER_CERTIFICATE" >data/server.crt
+    printf '%s' "$SERVER_KEY" >data/server.key
+    printf '%s' "$CLIENT_AUTHORITY" >data/root.crt
+    printf '%s' "$HBA" >data/pg_hba.conf
+    printf "ssl = on\nssl_ca_file = 'root.crt'\n" >>data/postgresql.conf
+fi
 "$1/postgres" -D data -p "$2" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off \
     -c synchronous_commit=off -c full_page_writes=off -c max_connections=300 -c shared_buffers=64MB \
     >server.log 2>&1 </dev/null &
@@ -40,6 +49,19 @@ echo ready
 read -r _
 exit 0
 "#;
+
+/// How a cluster speaks TLS, and whom it lets in.
+#[derive(Default)]
+pub struct PostgresTls {
+    /// The server's certificate (PEM).
+    pub certificate: String,
+    /// Its key (PEM).
+    pub key: String,
+    /// The authority (PEM) whose certificates clients may show.
+    pub client_authority: String,
+    /// Lines of `pg_hba.conf`, after one that lets in whoever says to be the superuser.
+    pub hba: String,
+}
 
 /// A running cluster.
 pub struct Postgres {
@@ -60,11 +82,16 @@ impl Postgres {
 
     /// Starts a cluster of its own.
     pub fn start() -> anyhow::Result<Self> {
+        Self::start_with(&PostgresTls::default())
+    }
+
+    /// Starts a cluster of its own that speaks TLS, unless its certificate is empty.
+    pub fn start_with(tls: &PostgresTls) -> anyhow::Result<Self> {
         let programs = find_programs()?;
         let mut failure = anyhow::anyhow!("PostgreSQL does not start");
         for _ in 0..3 {
             // Somebody else may take the port before the server does: then another one is tried.
-            match start_at(&programs, free_port()?) {
+            match start_at(&programs, free_port()?, tls) {
                 Ok((port, script)) => {
                     let databases = AtomicU64::new(0);
                     return Ok(Self { programs, port, databases, script });
@@ -83,16 +110,22 @@ impl Postgres {
         let create = format!(
             "CREATE DATABASE {name} TEMPLATE template0 LOCALE_PROVIDER icu ICU_LOCALE 'en' STRATEGY file_copy"
         );
+        self.sql(&create)?;
+        Ok(format!("postgresql://{USER}@127.0.0.1:{}/{name}", self.port))
+    }
+
+    /// Has the superuser run a statement in the database `postgres`; its answer, without headings.
+    pub fn sql(&self, statement: &str) -> anyhow::Result<String> {
         let output = Command::new(self.programs.join("psql"))
-            .args(["-h", "127.0.0.1", "-U", USER, "-d", "postgres", "-q", "-c", &create])
+            .args(["-h", "127.0.0.1", "-U", USER, "-d", "postgres", "-qtAc", statement])
             .args(["-p", &self.port.to_string()])
             .stdin(Stdio::null())
             .output()
             .context("psql")?;
         if !output.status.success() {
-            bail!("cannot create a database: {}", String::from_utf8_lossy(&output.stderr));
+            bail!("{statement}: {}", String::from_utf8_lossy(&output.stderr));
         }
-        Ok(format!("postgresql://{USER}@127.0.0.1:{}/{name}", self.port))
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 }
 
@@ -128,9 +161,12 @@ fn free_port() -> anyhow::Result<u16> {
     Ok(listener.local_addr()?.port())
 }
 
-fn start_at(programs: &Path, port: u16) -> anyhow::Result<(u16, Child)> {
+fn start_at(programs: &Path, port: u16, tls: &PostgresTls) -> anyhow::Result<(u16, Child)> {
     let mut command = unprivileged_shell()?;
     command.args(["-c", SCRIPT, "postgres-for-tests"]).arg(programs).arg(port.to_string()).arg(USER);
+    let superuser = format!("host all {USER} 127.0.0.1/32 trust\n{}\n", tls.hba);
+    command.env("SERVER_CERTIFICATE", &tls.certificate).env("SERVER_KEY", &tls.key);
+    command.env("CLIENT_AUTHORITY", &tls.client_authority).env("HBA", superuser);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut script = command.spawn().context("cannot start a shell")?;
     let mut output = BufReader::new(script.stdout.take().context("the shell has no output")?);

@@ -9,3 +9,4 @@ mod opening;
 mod random_filters;
 mod scale;
 mod support;
+mod tls;
