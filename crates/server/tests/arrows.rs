@@ -19,9 +19,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("index-sql", &["model", "series", "drivers"]),
     ("openstack", &["model", "series", "drivers"]),
     ("metric", &["model", "series", "drivers"]),
-    ("api", &["model", "series", "drivers", "metric"]),
-    ("server", &["model", "series", "drivers", "engine", "index-sql", "openstack", "metric", "api"]),
-    ("testkit", &["model", "series", "drivers", "engine", "index-sql", "openstack", "metric", "api"]),
+    ("alarm", &["model", "drivers"]),
+    ("api", &["model", "series", "drivers", "metric", "alarm"]),
+    ("server", &["model", "series", "drivers", "engine", "index-sql", "openstack", "metric", "alarm", "api"]),
+    ("testkit", &["model", "series", "drivers", "engine", "index-sql", "openstack", "metric", "alarm", "api"]),
 ];
 
 struct Crate {
