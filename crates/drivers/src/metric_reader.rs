@@ -6,14 +6,16 @@ use async_trait::async_trait;
 use nephometer_model::{SeriesKey, Timespan, Timestamp};
 use serde_json::Value;
 
+use crate::SeriesRun;
+
 /// Whose measures.
 #[derive(Debug, Clone, PartialEq)]
 pub enum MetricSubject {
-    /// A metric (by name or id) of a resource of any type.
+    /// A metric, by its name, of a resource of any type.
     OfResource {
         /// The resource, as the alarm names it.
         resource_id: String,
-        /// Name or id.
+        /// Its name there.
         metric: String,
     },
     /// Several metrics, aggregated together.
@@ -91,12 +93,12 @@ pub trait MetricReader: Send + Sync {
 
 /// Hears of measures that were acknowledged. Called on the write path: must return within microseconds, must not block.
 pub trait WriteObserver: Send + Sync {
-    /// These series have new measures, from `oldest` to `newest`.
-    fn written(&self, series: &[SeriesKey], oldest: Timestamp, newest: Timestamp);
+    /// The series of these runs have new measures (a series may come in several runs).
+    fn written(&self, runs: &[SeriesRun]);
 }
 
-/// Where observers are told of acknowledged measures.
+/// Where an observer is told of acknowledged measures.
 pub trait WriteFeed: Send + Sync {
-    /// From now on `observer` hears of all measures.
+    /// From now on `observer` hears of all measures; there can be one.
     fn observe(&self, observer: Arc<dyn WriteObserver>);
 }

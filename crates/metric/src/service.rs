@@ -1,8 +1,8 @@
 //! The service that dialects and listeners call: one method per thing that a client can ask for, in one file per noun.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use nephometer_drivers::{Indexer, MeasureStore};
+use nephometer_drivers::{Indexer, MeasureStore, WriteFeed, WriteObserver};
 use nephometer_model::{Clock, IdSource, MethodSet, MetricId, OrderedIds};
 
 use crate::MetricError;
@@ -40,6 +40,8 @@ pub struct MetricService {
     pub(crate) settings: MetricSettings,
     pub(crate) cache: Arc<MetricCache>,
     metric_ids: OrderedIds,
+    /// Hears of acknowledged measures.
+    pub(crate) observer: OnceLock<Arc<dyn WriteObserver>>,
     /// Held while policies travel from the index to the store, so that an older state never comes after a newer one.
     policies_on_their_way: tokio::sync::Mutex<()>,
 }
@@ -57,7 +59,8 @@ impl MetricService {
         let indexer = Arc::new(WatchedIndexer::new(indexer, Arc::clone(&cache)));
         let policies_on_their_way = tokio::sync::Mutex::new(());
         let metric_ids = OrderedIds::default();
-        Self { indexer, store, clock, ids, settings, cache, metric_ids, policies_on_their_way }
+        let observer = OnceLock::new();
+        Self { indexer, store, clock, ids, settings, cache, metric_ids, observer, policies_on_their_way }
     }
 
     /// The id of a metric that is to be made. Ids grow, so that rows of metrics that are made together lie together
@@ -82,5 +85,13 @@ impl MetricService {
         let policies = self.indexer.archive_policies().await?;
         self.store.set_policies(&policies);
         Ok(())
+    }
+}
+
+impl WriteFeed for MetricService {
+    fn observe(&self, observer: Arc<dyn WriteObserver>) {
+        if self.observer.set(observer).is_err() {
+            tracing::warn!("a second observer of measures was refused");
+        }
     }
 }

@@ -99,7 +99,7 @@ impl MetricService {
 
     /// The resources (or all their revisions) that are selected and that the caller may search, sorted by what they are
     /// grouped by.
-    pub(super) async fn selected(
+    pub(crate) async fn selected(
         &self,
         access: &Access<'_>,
         selection: &ResourceSelection,

@@ -92,7 +92,11 @@ impl MetricService {
         for (resource, newest) in restored {
             self.restore(resource, newest).await?;
         }
-        Ok(self.store.write(batch).await?)
+        let Some(observer) = self.observer.get() else { return Ok(self.store.write(batch).await?) };
+        let written = batch.runs.clone();
+        self.store.write(batch).await?;
+        observer.written(&written);
+        Ok(())
     }
 
     /// Deletes the measures of a metric in `[start, stop)`; a missing end is open, but not both.
