@@ -15,6 +15,7 @@ pub mod operations;
 mod policies;
 pub mod prometheus;
 pub mod query;
+mod reader;
 mod resource_types;
 mod resources;
 mod rules;
