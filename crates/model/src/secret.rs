@@ -42,11 +42,12 @@ impl Secret {
         self.0.is_empty()
     }
 
-    /// `text` with every one of `secrets` blacked out.
+    /// `text` with every one of `secrets` blacked out, as it is and as JSON would write it.
     pub fn black_out(text: &str, secrets: &[&Self]) -> String {
         let mut clean = text.to_owned();
         for secret in secrets.iter().filter(|secret| !secret.is_empty()) {
-            clean = clean.replace(secret.expose(), HIDDEN);
+            let escaped = Zeroizing::new(serde_json::Value::from(secret.expose()).to_string());
+            clean = clean.replace(secret.expose(), HIDDEN).replace(&escaped[1..escaped.len() - 1], HIDDEN);
         }
         clean
     }
@@ -105,6 +106,8 @@ mod tests {
         assert_eq!(serde_json::to_string(&secret).unwrap(), "\"(secret)\"");
         assert_eq!(serde_json::to_string(&Secret::default()).unwrap(), "\"\"");
         assert_eq!(Secret::black_out("no hunter2 here, hunter2", &[&secret]), "no (secret) here, (secret)");
+        let quoted = Secret::new("hun\"ter");
+        assert_eq!(Secret::black_out("{\"hun\\\"ter\"}", &[&quoted]), "{\"(secret)\"}");
         assert_eq!(Secret::from_file_text(" hunter2\r\n\n").expose(), " hunter2");
     }
 

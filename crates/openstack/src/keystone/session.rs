@@ -296,25 +296,22 @@ impl Session {
     /// Sends `request` with the session's token, which is renewed once if the service no longer takes it. Answers from
     /// 300 on are errors.
     pub async fn request(&self, request: &Request) -> Result<Answer, KeystoneError> {
-        let (call, signed, answer) = self.exchange(request).await?;
-        accepted(&call, answer, &signed.token)
+        let (call, answer) = self.exchange(request).await?;
+        accepted(&call, answer)
     }
 
-    /// The answer to `request` whatever its status, with the call and the token that it belongs to.
-    pub(super) async fn exchange(
-        &self,
-        request: &Request,
-    ) -> Result<(Call, Arc<SignedIn>, Answer), KeystoneError> {
+    /// The answer to `request` whatever its status, with the call that it belongs to.
+    pub(super) async fn exchange(&self, request: &Request) -> Result<(Call, Answer), KeystoneError> {
         let signed = self.signed_in().await?;
         let call = self.call(request, &signed, &signed.token)?;
         let answer = self.transport.send(&call).await?;
         if answer.status != StatusCode::UNAUTHORIZED || !self.can_renew() {
-            return Ok((call, signed, answer));
+            return Ok((call, answer));
         }
         let renewed = self.renew(Some(&signed)).await?;
         let call = self.call(request, &renewed, &renewed.token)?;
         let answer = self.transport.send(&call).await?;
-        Ok((call, renewed, answer))
+        Ok((call, answer))
     }
 
     /// Sends `request` with somebody else's token; the catalogue is the session's own.
@@ -326,7 +323,7 @@ impl Session {
         let signed = self.signed_in().await?;
         let call = self.call(request, &signed, token)?;
         let answer = self.transport.send(&call).await?;
-        accepted(&call, answer, token)
+        accepted(&call, answer)
     }
 
     /// Whether signing in again can give a better token than the present one.
@@ -391,12 +388,15 @@ impl Session {
     }
 }
 
-/// `answer` where the service did as told.
-pub(super) fn accepted(call: &Call, answer: Answer, token: &Secret) -> Result<Answer, KeystoneError> {
+/// `answer` where the service did as told. Its words in an error do not repeat the call's secrets: the values of its
+/// sensitive headers.
+pub(super) fn accepted(call: &Call, answer: Answer) -> Result<Answer, KeystoneError> {
     if answer.status.is_success() {
         return Ok(answer);
     }
-    let mut message = message_of(&answer.body, &[token]);
+    let sensitive = call.headers.values().filter(|value| value.is_sensitive());
+    let secrets: Vec<_> = sensitive.filter_map(|value| value.to_str().ok()).map(Secret::new).collect();
+    let mut message = message_of(&answer.body, &secrets.iter().collect::<Vec<_>>());
     if answer.status.is_redirection()
         && let Some(elsewhere) = answer.headers.get(header::LOCATION).and_then(|value| value.to_str().ok())
         && let Ok(elsewhere) = call.url.join(elsewhere)

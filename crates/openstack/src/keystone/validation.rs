@@ -43,21 +43,22 @@ impl Session {
     }
 
     async fn ask(&self, request: &Request) -> Result<TokenInfo, ValidationError> {
-        let (call, signed, answer) = self.exchange(request).await.map_err(ValidationError::Unavailable)?;
+        let (call, answer) = self.exchange(request).await.map_err(ValidationError::Unavailable)?;
         if answer.status == StatusCode::NOT_FOUND && is_openstack_error(&answer.body) {
             return Err(ValidationError::Invalid);
         }
-        let (url, token) = (call.url.clone(), &signed.token);
-        let answer = accepted(&call, answer, token).map_err(ValidationError::Unavailable)?;
+        let url = call.url.clone();
+        let answer = accepted(&call, answer).map_err(ValidationError::Unavailable)?;
         let understood = token::parse(&answer.body);
         understood.map_err(|reason| ValidationError::Unavailable(KeystoneError::malformed(&url, reason)))
     }
 
     /// Ends `subject` before its time, by its own right.
     pub async fn revoke(&self, subject: &Secret) -> Result<(), KeystoneError> {
-        let header = HeaderValue::from_str(subject.expose()).map_err(|_| {
+        let mut header = HeaderValue::from_str(subject.expose()).map_err(|_| {
             KeystoneError::malformed(&self.config.auth_url, "what is to be revoked cannot be a token")
         })?;
+        header.set_sensitive(true);
         let request =
             Request::new(Method::DELETE, "identity", "/auth/tokens").header(X_SUBJECT_TOKEN, header);
         self.request_as(subject, &request).await.map(drop)
