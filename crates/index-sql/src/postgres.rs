@@ -43,6 +43,13 @@ impl PostgresSettings {
     pub fn at(url: impl Into<String>) -> Self {
         Self { url: SecretUrl::new(url), password: Secret::default(), connections: 16, wait_seconds: 10 }
     }
+
+    /// Whether the connection string and the files that it names can be used. Connects to nobody.
+    pub fn check(&self) -> Result<(), OpenError> {
+        let (_, options) = address::parse(self.url.expose())?;
+        options.client_config()?;
+        Ok(())
+    }
 }
 
 /// A pool of connections.
