@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crossbeam_channel::Sender;
-use nephometer_drivers::{CatalogChange, LateCount, StoreError, Tombstone};
+use nephometer_drivers::{CatalogChange, LateCount, PartRow, StoreError, Tombstone};
 use nephometer_series::Points;
 use nephometer_series::codec::SeriesColumns;
 use parking_lot::Mutex;
@@ -18,7 +18,7 @@ use crate::commit::ApplyMessage;
 use crate::core::Core;
 use crate::head::{HeadSeries, Packed};
 use crate::late::count_spans;
-use crate::parts::{NewPart, PARTS, PartSet, PartsWriter, Provenance, discard};
+use crate::parts::{PARTS, PartSet, PartsWriter, Provenance, discard};
 use crate::rollup::floor_in;
 use crate::sack::{LateMap, late_counts};
 use crate::wal::WalWriter;
@@ -51,7 +51,7 @@ struct Progress {
 /// The outcome of writing one sack's head.
 #[derive(Default, Clone)]
 struct Written {
-    parts: Vec<NewPart>,
+    parts: Vec<PartRow>,
     late: Vec<LateCount>,
 }
 
@@ -124,7 +124,7 @@ impl Flusher {
                 discard(&self.core, &done.parts);
                 StoreError::Io(error.to_string())
             })?;
-            let parts: Vec<_> = done.parts.iter().map(|part| self.core.shelf.new_part(part)).collect();
+            let parts: Vec<_> = done.parts.iter().map(|row| self.core.shelf.part(row.clone())).collect();
             written.push(done);
             let mut sack = self.core.sacks[number].lock();
             let frozen_bytes = sack.frozen.as_ref().map_or(0, |frozen| frozen.buffer.bytes());
@@ -205,7 +205,7 @@ impl Flusher {
             let new = |tombstone: &&Tombstone| (start_position..end_position).contains(&tombstone.position);
             change.add_tombstones.extend(sack.tombstones.iter().filter(new));
             change.late.extend(late_counts(&sack.frozen_late));
-            change.add_parts.extend(written.parts.iter().map(|part| part.row.clone()));
+            change.add_parts.extend_from_slice(&written.parts);
             late_now.extend_from_slice(&written.late);
         }
         change.late.extend_from_slice(&late_now);

@@ -11,18 +11,19 @@ mod settle;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use nephometer_drivers::{CatalogChange, PartId, PartKind, StoreError};
+use nephometer_drivers::{CatalogChange, PartId, PartKind, PartRow, StoreError, Tombstone};
 use nephometer_series::Points;
 use nephometer_series::codec::SeriesColumns;
 
 use crate::core::Core;
 use crate::flush::seconds_since;
 use crate::head::KeyMap;
-use crate::parts::{NewPart, PARTS, Part, PartSet, PartsWriter, Provenance, discard, rank};
+use crate::parts::{PARTS, Part, PartSet, PartsWriter, Provenance, discard, rank};
+use crate::plan::{Looks, Moment};
 use crate::tombstones::{Tombstones, erase};
 use crate::view::merge_newer;
 use cursor::RawCursor;
-use settle::Settler;
+pub(crate) use settle::Settler;
 
 /// What is to be merged.
 pub(crate) struct Job {
@@ -34,9 +35,16 @@ pub(crate) struct Job {
     pub(crate) roll_up: bool,
     /// What is carried out on the way.
     pub(crate) orders: Orders,
+    /// When it was planned.
+    pub(crate) moment: Moment,
 }
 
 impl Job {
+    /// As of when all that has come of age has gone from what comes out; nothing where some of it may stay.
+    fn settled_at(&self) -> Option<Moment> {
+        (self.roll_up || self.kind == PartKind::Rollup).then_some(self.moment)
+    }
+
     /// The rank of what comes out.
     fn rank(&self) -> (u64, u64) {
         merged_rank(&self.inputs, &self.orders)
@@ -60,8 +68,8 @@ pub(crate) struct Orders {
     pub(crate) parts: Arc<PartSet>,
     pub(crate) tombstones: Tombstones,
     pub(crate) dead: KeyMap<u64>,
-    /// Whether deleted spans wait for the next flush; nothing can be rolled up before.
-    pub(crate) deletes_wait: bool,
+    /// Deleted spans that wait for the next flush; nothing of their series can be rolled up before.
+    pub(crate) waiting: Tombstones,
     /// The position after the newest delete that the catalog knows.
     executed_position: u64,
 }
@@ -71,9 +79,11 @@ impl Orders {
     pub(crate) fn of(core: &Core, sack: usize) -> Self {
         let covered = core.counters.covered_position.load(Ordering::Acquire);
         let sack = core.sacks[sack].lock();
-        let mut tombstones = Tombstones::default();
-        let known = sack.tombstones.iter().filter(|tombstone| tombstone.position < covered);
-        known.for_each(|tombstone| tombstones.add(*tombstone));
+        let (mut tombstones, mut waiting) = (Tombstones::default(), Tombstones::default());
+        for tombstone in sack.tombstones.iter() {
+            let is_known = tombstone.position < covered;
+            if is_known { &mut tombstones } else { &mut waiting }.add(*tombstone);
+        }
         let deletes = tombstones.iter().map(|tombstone| tombstone.position);
         let dead = sack.dead.values().copied().filter(|position| *position < covered);
         let executed = deletes.chain(dead).max();
@@ -81,7 +91,7 @@ impl Orders {
             parts: sack.known_parts(),
             tombstones,
             dead: sack.dead.clone(),
-            deletes_wait: sack.tombstones.iter().any(|tombstone| tombstone.position >= covered),
+            waiting,
             executed_position: executed.map_or(0, |position| position + 1),
         }
     }
@@ -101,7 +111,7 @@ pub(crate) fn run(core: &Arc<Core>, job: &Job) -> Result<Outcome, StoreError> {
     let outcome = publish(core, job, floor_ns, &parts);
     if outcome.as_ref().is_ok_and(|outcome| *outcome == Outcome::Merged) {
         core.counters.merges.fetch_add(1, Ordering::Relaxed);
-        let written = parts.iter().map(|part| part.row.bytes).sum();
+        let written = parts.iter().map(|row| row.bytes).sum();
         core.counters.merge_bytes.fetch_add(written, Ordering::Relaxed);
         tracing::info!(
             sack = job.sack,
@@ -131,8 +141,8 @@ fn check_room(core: &Core, job: &Job) -> Result<(), StoreError> {
 fn provenance(core: &Core, job: &Job) -> Provenance {
     let rows = || job.inputs.iter().map(|part| &part.row);
     let (min_position, max_position) = job.rank();
-    let retained = job.roll_up || job.kind == PartKind::Rollup;
-    let as_of_ns = if retained { Some(core.now_ns()) } else { rows().map(|row| row.as_of_ns).min() };
+    let settled_ns = job.settled_at().map(|_| core.now_ns());
+    let as_of_ns = settled_ns.or_else(|| rows().map(|row| row.as_of_ns).min());
     Provenance {
         sack: u32::try_from(job.sack).unwrap_or(u32::MAX),
         level: rows().map(|row| row.level).max().unwrap_or(0).saturating_add(1),
@@ -148,7 +158,7 @@ fn merge_raw(core: &Arc<Core>, job: &Job, writer: &mut PartsWriter) -> Result<()
     for part in &job.inputs {
         cursors.extend(RawCursor::open(part)?);
     }
-    let settler = Settler::new(core, job);
+    let settler = Settler::new(core, &job.inputs, job.rank(), orders, job.roll_up);
     while let Some(key) = cursors.iter().filter_map(RawCursor::key).min() {
         core.go_on()?;
         let mut points = Points::default();
@@ -180,7 +190,7 @@ fn publish(
     core: &Core,
     job: &Job,
     floor_ns: Option<i64>,
-    written: &[NewPart],
+    written: &[PartRow],
 ) -> Result<Outcome, StoreError> {
     let discard = || discard(core, written);
     let synced = core.storage.sync_dir(PARTS).map_err(|error| StoreError::Io(error.to_string()));
@@ -192,7 +202,7 @@ fn publish(
         return Ok(Outcome::Void);
     }
     let change = CatalogChange {
-        add_parts: written.iter().map(|part| part.row.clone()).collect(),
+        add_parts: written.to_vec(),
         remove_parts: removed.clone(),
         ..CatalogChange::default()
     };
@@ -201,7 +211,8 @@ fn publish(
             discard();
         }
     })?;
-    let parts: Vec<_> = written.iter().map(|part| core.shelf.new_part(part)).collect();
+    let parts: Vec<_> = written.iter().map(|row| core.shelf.part(row.clone())).collect();
+    remember_looks(job, &parts);
     let mut sack = core.sacks[job.sack].lock();
     sack.parts = Arc::new(sack.parts.with(parts, &removed));
     drop(sack);
@@ -209,13 +220,28 @@ fn publish(
     Ok(Outcome::Merged)
 }
 
+/// Notes in `written`, the parts that come of `job`, that they need not be looked at soon. Where less went than a look had
+/// promised, they are looked at as seldom as what they were made of.
+fn remember_looks(job: &Job, written: &[Arc<Part>]) {
+    let Some(moment) = job.settled_at() else { return };
+    let points = |parts: &[Arc<Part>]| parts.iter().map(|part| part.row.points).sum::<u64>();
+    let kept: Vec<_> = written.iter().filter(|part| part.row.kind == job.kind).cloned().collect();
+    let has_shrunk = points(&kept) <= points(&job.inputs) / 8 * 7;
+    let before = job.inputs.iter().filter_map(|part| part.looks()).min_by_key(|looks| looks.since_ns);
+    let looks = Looks::after(before.filter(|_| !has_shrunk), moment);
+    written.iter().for_each(|part| part.set_looks(looks));
+}
+
 /// Whether measures older than `floor_ns` have left the head, or are leaving it, since the job began, or something was
 /// deleted that the job does not carry out.
 fn has_newcomers(core: &Core, job: &Job, floor_ns: i64) -> bool {
     let sack = core.sacks[job.sack].lock();
     let known = &job.orders.parts.raw;
-    let orders = &job.orders.tombstones;
-    if sack.tombstones.iter().any(|tombstone| !orders.of(tombstone.key.0).contains(tombstone)) {
+    let Orders { tombstones, waiting, .. } = &job.orders;
+    let is_known = |tombstone: &Tombstone| {
+        [tombstones, waiting].iter().any(|known| known.of(tombstone.key.0).contains(tombstone))
+    };
+    if !sack.tombstones.iter().all(is_known) {
         return true;
     }
     let new = |part: &&Arc<Part>| known.iter().all(|other| other.row.id != part.row.id);

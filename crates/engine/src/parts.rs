@@ -1,6 +1,5 @@
 //! Open parts: where their blocks are read, cached, and set aside when damaged.
 
-mod contents;
 mod damage;
 mod set;
 mod writer;
@@ -11,16 +10,17 @@ use std::sync::{Arc, OnceLock};
 
 use nephometer_drivers::{PartKind, PartRow, StoreError};
 use nephometer_series::Points;
-use nephometer_series::codec::{RawBlock, RollupBlock, RollupEntry};
+use nephometer_series::codec::{RollupBlock, RollupEntry};
+use parking_lot::Mutex;
 use quick_cache::sync::Cache;
 
-pub(crate) use contents::Contents;
 pub(crate) use damage::Damage;
 pub(crate) use set::{PartSet, rank};
-pub(crate) use writer::{NewPart, PartsWriter, Provenance, discard};
+pub(crate) use writer::{PartsWriter, Provenance, discard};
 
 use crate::io::Storage;
 use crate::part::{Block, PartError, PartReader, is_transient};
+use crate::plan::Looks;
 
 /// Folder of the parts.
 pub(crate) const PARTS: &str = "parts";
@@ -67,25 +67,13 @@ impl Shelf {
 
     /// The part of `row`; its file is opened when it is first read.
     pub(crate) fn part(self: &Arc<Self>, row: PartRow) -> Arc<Part> {
-        self.build(row, OnceLock::new())
-    }
-
-    /// The part that has just been written.
-    pub(crate) fn new_part(self: &Arc<Self>, part: &NewPart) -> Arc<Part> {
-        self.build(part.row.clone(), OnceLock::from(part.contents.clone()))
-    }
-
-    fn build(self: &Arc<Self>, row: PartRow, contents: OnceLock<Contents>) -> Arc<Part> {
-        let serial = self.next_serial.fetch_add(1, Ordering::Relaxed);
-        let file = file_name(&row);
-        let shelf = Arc::clone(self);
         Arc::new(Part {
+            file: file_name(&row),
             row,
-            file,
-            serial,
-            shelf,
+            serial: self.next_serial.fetch_add(1, Ordering::Relaxed),
+            shelf: Arc::clone(self),
             reader: OnceLock::new(),
-            contents,
+            looks: Mutex::new(None),
             damaged: AtomicBool::new(false),
             replaced: AtomicBool::new(false),
         })
@@ -100,7 +88,8 @@ pub(crate) struct Part {
     shelf: Arc<Shelf>,
     /// Nothing where the file cannot be used at all.
     reader: OnceLock<Option<PartReader>>,
-    contents: OnceLock<Contents>,
+    /// When it was looked at whether it is worth writing it again; nothing where it was not since the start.
+    looks: Mutex<Option<Looks>>,
     damaged: AtomicBool,
     replaced: AtomicBool,
 }
@@ -152,38 +141,14 @@ impl Part {
         }
     }
 
-    /// What is inside; read from all blocks where the part is of an earlier run.
-    pub(crate) fn contents(&self) -> Result<&Contents, StoreError> {
-        if let Some(contents) = self.contents.get() {
-            return Ok(contents);
-        }
-        let mut contents = Contents::default();
-        if let Some(reader) = self.reader()? {
-            for index in 0..reader.index().len() {
-                match self.block_uncached(reader, index)? {
-                    Some(Block::Raw(block)) => self.note_raw(reader, index, &block, &mut contents),
-                    Some(Block::Rollup(block)) => {
-                        block
-                            .entries()
-                            .iter()
-                            .for_each(|entry| contents.note_slots(entry.policy, entry.count));
-                    }
-                    None => {}
-                }
-            }
-        }
-        Ok(self.contents.get_or_init(|| contents))
+    /// See [`Looks`].
+    pub(crate) fn looks(&self) -> Option<Looks> {
+        *self.looks.lock()
     }
 
-    fn note_raw(&self, reader: &PartReader, index: usize, block: &RawBlock, contents: &mut Contents) {
-        let mut timestamps_ns = Vec::new();
-        for (at, entry) in block.entries().iter().enumerate() {
-            timestamps_ns.clear();
-            match block.decode_times(at, &mut timestamps_ns) {
-                Ok(()) => contents.note(entry.policy, &timestamps_ns),
-                Err(error) => self.stream_damaged(reader, index, &error.to_string()),
-            }
-        }
+    /// Remembers `looks`.
+    pub(crate) fn set_looks(&self, looks: Looks) {
+        *self.looks.lock() = Some(looks);
     }
 
     /// Damage that showed when a stream of block `index` was decoded.

@@ -1,15 +1,19 @@
 //! What to merge next.
 //!
-//! Raw parts merge with those of their partition, `merge_fan_in` or more of like size at a time; what lies in several
-//! partitions (the rest of a flush that spans very many) merges with its like and is split on the way. Of parts that
-//! overlap in time only neighbours in rank may merge; where one stands between, it joins in. A part is also rewritten
-//! alone, when it has come of age (raw becomes rollups, what is no longer kept is dropped) or holds deleted measures.
+//! Raw parts merge with those of their partition, `merge_fan_in` or more of like size at a time, two once the partition
+//! has passed; what lies in several partitions (the rest of a flush that spans very many) merges with its like and is
+//! split on the way. Of parts that overlap in time only neighbours in rank may merge; where one stands between, it joins
+//! in. A part is also rewritten alone, when a quarter of it or more has come of age (raw becomes rollups, what is no longer
+//! kept is dropped; [`age`] tells when that is looked at) or when it holds deleted measures.
 //!
 //! How often a measure is written to parts: once by a flush, then once by each merge. As the largest of `f` parts that
 //! merge is at most 3/2 of the mean of the others, what comes out is at least g = 1 + 2 (f - 1) / 3 times as large, so
 //! that a measure is in at most log_g (M / F) merges, rounded up, where F is what a flush writes of a sack and M the
-//! sack's measures of a partition, or `merge_max_bytes` if that is less; one more may follow when the partition has
+//! sack's measures of a partition, or `merge_max_bytes` if that is less; few more may follow when the partition has
 //! passed. With f = 8, g is 5.7: three merges suffice from 10 MiB to 1 GiB. Evenly large flushes come to log_f.
+
+mod age;
+mod share;
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,15 +23,25 @@ use std::sync::Arc;
 use nephometer_drivers::{PartId, PartKind, PartRow, StoreError};
 use nephometer_model::ArchivePolicy;
 
+pub(crate) use age::{Looks, Moment};
+
 use crate::core::Core;
 use crate::merge::{Job, Orders, merged_rank};
 use crate::parts::{Part, PartSet, rank};
 use crate::retention::{dense_horizon_ns, horizons_ns};
 use crate::settings::{Settings, seconds_to_ns};
 use crate::tombstones::applies;
+use age::Horizons;
+use share::share_of_age;
 
 /// Most parts that one merge is planned for.
 const MAX_INPUTS: usize = 64;
+/// A part is written again when it has so much that is no longer kept as it is. What this writes of a part, all times
+/// together, is at most three times its size; what it leaves is at most a third of what is needed.
+const SHARE_WORTH_A_MERGE: f64 = 0.25;
+
+/// Kind and inputs of a job, and whether raw becomes rollups.
+type Choice = (PartKind, Vec<Arc<Part>>, bool);
 
 /// The most useful job in `sack`, if there is any. Parts in `tried` have come of age, but cannot be rolled up for now.
 pub(crate) fn next_job(
@@ -37,70 +51,72 @@ pub(crate) fn next_job(
 ) -> Result<Option<Job>, StoreError> {
     let orders = Orders::of(core, sack);
     let now_ns = core.now_ns();
-    let chosen = match size_tier(&core.settings, &orders, now_ns) {
-        Some(inputs) => Some((PartKind::Raw, inputs, false)),
-        None => rollup_tier(&core.settings, &orders.parts).map(|inputs| (PartKind::Rollup, inputs, false)),
-    };
-    let chosen = match chosen {
-        None if !orders.deletes_wait => of_age(core, &orders, tried, now_ns)?,
+    let newest_ns = core.sacks[sack].lock().newest_bound_ns.min(now_ns);
+    let moment = Moment { now_ns, newest_ns };
+    let horizons = horizons_of(core);
+    let chosen = match tiers(&core.settings, &orders, tried, &horizons, now_ns) {
+        None => of_age(core, &orders, tried, &horizons, moment)?,
         chosen => chosen,
     };
     let chosen = match chosen {
         None => with_garbage(core, &orders, now_ns)?,
         chosen => chosen,
     };
-    Ok(chosen.map(|(kind, inputs, roll_up)| Job { sack, kind, inputs, roll_up, orders }))
+    Ok(chosen.map(|(kind, inputs, roll_up)| Job { sack, kind, inputs, roll_up, orders, moment }))
 }
 
-type Choice = (PartKind, Vec<Arc<Part>>, bool);
+/// Parts of like size.
+fn tiers(
+    settings: &Settings,
+    orders: &Orders,
+    tried: &BTreeSet<PartId>,
+    horizons: &Horizons,
+    now_ns: i64,
+) -> Option<Choice> {
+    let Some(inputs) = size_tier(settings, orders, now_ns) else {
+        return rollup_tier(settings, &orders.parts).map(|inputs| (PartKind::Rollup, inputs, false));
+    };
+    // What has come of age need not be written once more for that.
+    let is_old =
+        |part: &Arc<Part>| !tried.contains(&part.row.id) && horizons.ends(&part.row, i64::MIN, now_ns);
+    let roll_up = inputs.iter().all(is_old);
+    Some((PartKind::Raw, inputs, roll_up))
+}
 
-/// The first part that has come of age, with what belongs to it.
+/// The first part of which so much has come of age that it is worth a merge, with what belongs to it.
 fn of_age(
     core: &Core,
     orders: &Orders,
     tried: &BTreeSet<PartId>,
-    now_ns: i64,
+    horizons: &Horizons,
+    moment: Moment,
 ) -> Result<Option<Choice>, StoreError> {
-    let all = all_horizons_ns(core);
-    let min_gap_ns = core.settings.partition_ns() / 8;
     for part in orders.parts.iter().filter(|part| !tried.contains(&part.row.id)) {
-        // What is inside is looked at only where it may matter.
-        if !is_of_age(&part.row, &all, now_ns, min_gap_ns) {
+        if !horizons.is_due(&part.row, part.looks(), moment) {
             continue;
         }
-        let horizons = horizons_of(core, part)?;
-        if is_of_age(&part.row, &horizons, now_ns, min_gap_ns) {
-            let inputs = match part.row.kind {
-                PartKind::Raw => with_leftovers(orders, part, &horizons),
-                PartKind::Rollup => vec![Arc::clone(part)],
-            };
-            return Ok(Some((part.row.kind, inputs, true)));
+        if share_of_age(core, orders, part)? < SHARE_WORTH_A_MERGE {
+            part.set_looks(Looks::after(part.looks(), moment));
+            continue;
         }
+        let inputs = match part.row.kind {
+            PartKind::Raw => with_leftovers(orders, part, &horizons.spans_ns),
+            PartKind::Rollup => vec![Arc::clone(part)],
+        };
+        return Ok(Some((part.row.kind, inputs, true)));
     }
     Ok(None)
 }
 
-/// The horizons of all policies.
-fn all_horizons_ns(core: &Core) -> BTreeSet<i64> {
+/// The spans of all policies.
+fn horizons_of(core: &Core) -> Horizons {
     let min_raw_ns = core.settings.min_raw_ns();
     let of = |policy: &Arc<ArchivePolicy>| {
-        let dense = dense_horizon_ns(policy, min_raw_ns).map(|(span, _)| span);
+        let dense = dense_horizon_ns(policy, min_raw_ns);
         horizons_ns(policy).into_iter().chain(dense)
     };
-    core.policies().iter().flat_map(of).collect()
-}
-
-/// The horizons of the policies inside `part`; those of dense measures only where it holds many.
-fn horizons_of(core: &Core, part: &Part) -> Result<BTreeSet<i64>, StoreError> {
-    let contents = part.contents()?;
-    let mut horizons = BTreeSet::new();
-    for policy in contents.policies().filter_map(|policy| core.policy(policy)) {
-        horizons.extend(horizons_ns(&policy));
-        let dense = dense_horizon_ns(&policy, core.settings.min_raw_ns())
-            .filter(|(_, distance_ns)| contents.is_dense(policy.key.0, *distance_ns));
-        horizons.extend(dense.map(|(span, _)| span));
-    }
-    Ok(horizons)
+    let spans_ns = core.policies().iter().flat_map(of).collect();
+    Horizons { spans_ns, partition_ns: core.settings.partition_ns() }
 }
 
 /// The first part that holds something deleted.
@@ -133,18 +149,11 @@ fn size_tier(settings: &Settings, orders: &Orders, now_ns: i64) -> Option<Vec<Ar
     }
     for (home, group) in &groups {
         let end_ns = home.map_or(i64::MAX, |home| home.saturating_add(1).saturating_mul(width_ns));
-        // Nothing in order comes to a partition that has passed: two parts are enough to be merged, and one that
-        // was written in a hurry is written again.
+        // Nothing in order comes to a partition that has passed: two parts are enough to be merged.
         let closed = end_ns.saturating_add(width_ns / 8) < now_ns;
         let fan_in = if closed { 2 } else { settings.merge_fan_in as usize };
         if let Some(run) = run_of_like_size(group, fan_in, settings.merge_max_bytes) {
             return Some(closure(orders, run));
-        }
-        if closed
-            && let [only] = group.as_slice()
-            && only.row.level == 0
-        {
-            return Some(closure(orders, vec![Arc::clone(only)]));
         }
     }
     None
@@ -211,26 +220,6 @@ fn rollup_tier(settings: &Settings, parts: &PartSet) -> Option<Vec<Arc<Part>>> {
     run_of_like_size(&by_size, settings.merge_fan_in as usize, settings.merge_max_bytes)
 }
 
-/// Whether, since retention was last applied to a part, enough of it has reached the end of some policy's span.
-fn is_of_age(row: &PartRow, horizons: &BTreeSet<i64>, now_ns: i64, min_gap_ns: i64) -> bool {
-    if row.as_of_ns.saturating_add(min_gap_ns) > now_ns {
-        return false;
-    }
-    let anchor_ns = match row.kind {
-        PartKind::Raw => row.max_ns,
-        PartKind::Rollup => row.min_ns.saturating_add((row.max_ns - row.min_ns) / 4),
-    };
-    // Looked at ever more seldom, however many policies there are.
-    let seen = row.as_of_ns.saturating_sub(anchor_ns);
-    if seen > 0 && now_ns.saturating_sub(anchor_ns) < seen.saturating_add(seen / 4) {
-        return false;
-    }
-    horizons.iter().any(|span| {
-        let end_ns = anchor_ns.saturating_add(*span);
-        end_ns <= now_ns && end_ns > row.as_of_ns
-    })
-}
-
 /// A raw part that has come of age, and the small rests of older ones that were rolled up before.
 fn with_leftovers(orders: &Orders, part: &Arc<Part>, horizons: &BTreeSet<i64>) -> Vec<Arc<Part>> {
     let shortest = horizons.first().copied().unwrap_or(i64::MAX);
@@ -265,32 +254,7 @@ fn has_garbage(orders: &Orders, part: &Part) -> Result<bool, StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
-
-    const S: i64 = 1_000_000_000;
-
-    fn row(kind: PartKind, min_seconds: i64, max_seconds: i64, as_of_seconds: i64) -> PartRow {
-        PartRow {
-            id: PartId(Uuid::nil()),
-            kind,
-            sack: 0,
-            level: 0,
-            min_ns: min_seconds * S,
-            max_ns: max_seconds * S,
-            min_position: 0,
-            max_position: 1,
-            bytes: 1,
-            series: 1,
-            points: 1,
-            as_of_ns: as_of_seconds * S,
-        }
-    }
-
-    fn of_age(row: &PartRow, now_seconds: i64) -> bool {
-        is_of_age(row, &BTreeSet::from([100 * S, 1000 * S]), now_seconds * S, 10 * S)
-    }
 
     #[test]
     fn like_sizes_merge() {
@@ -331,24 +295,5 @@ mod tests {
         assert!(written <= 2.7 && most <= 20, "{written} times, {most} parts");
         let (written, most) = amplification(36_000, 8);
         assert!(written <= 3.0, "{written} times, {most} parts");
-    }
-
-    #[test]
-    fn parts_come_of_age_once_for_each_span() {
-        let fresh = row(PartKind::Raw, 0, 50, 50);
-        assert!(!of_age(&fresh, 149));
-        assert!(of_age(&fresh, 150));
-        assert!(of_age(&fresh, 9000), "old data that has just been written");
-        let seen = row(PartKind::Raw, 0, 50, 200);
-        assert!(!of_age(&seen, 1049));
-        assert!(of_age(&seen, 1050));
-        assert!(!of_age(&row(PartKind::Raw, 0, 50, 1045), 1050), "not twice in a short time");
-        assert!(!of_age(&row(PartKind::Raw, 0, 50, 1100), 99_000));
-    }
-
-    #[test]
-    fn rollups_come_of_age_by_their_oldest_quarter() {
-        assert!(!of_age(&row(PartKind::Rollup, 0, 400, 450), 1099));
-        assert!(of_age(&row(PartKind::Rollup, 0, 400, 450), 1100));
     }
 }

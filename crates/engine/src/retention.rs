@@ -96,13 +96,11 @@ pub(crate) fn horizons_ns(policy: &ArchivePolicy) -> Vec<i64> {
     horizons
 }
 
-/// How long raw measures of `policy` are kept that lie close together, and how close that is, where rollups take their
-/// place earlier than otherwise. Both in nanoseconds.
-pub(crate) fn dense_horizon_ns(policy: &ArchivePolicy, min_raw_ns: i64) -> Option<(i64, i64)> {
+/// How long raw measures of `policy` are kept that lie close together, where rollups take their place earlier than
+/// otherwise; in nanoseconds.
+pub(crate) fn dense_horizon_ns(policy: &ArchivePolicy, min_raw_ns: i64) -> Option<i64> {
     let span = raw_span_ns(policy, min_raw_ns)?;
-    let finest = policy.definition.iter().map(|item| item.granularity.ns()).min()?;
-    let distance = finest / i64::try_from(dense_bucket(policy)).unwrap_or(i64::MAX);
-    (Some(span) != raw_span_ns(policy, NO_LIMIT_NS)).then_some((span, distance))
+    (Some(span) != raw_span_ns(policy, NO_LIMIT_NS)).then_some(span)
 }
 
 /// The ledger's span of a measure at `at_ns`: start and width, by the coarsest definition; an hour where the policy is
@@ -167,8 +165,7 @@ mod tests {
         assert_eq!(raw_span_ns(&policy(599, &[(300, Some(8640))]), 86_400 * S), Some(180_000 * S));
         assert_eq!(raw_span_ns(&policy(0, &[(300, None)]), 86_400 * S), Some(86_400 * S));
         assert_eq!(raw_span_ns(&policy(u64::MAX, &[(300, None)]), 86_400 * S), None);
-        let (span, distance) = dense_horizon_ns(&low, 86_400 * S).unwrap();
-        assert_eq!((span, distance), (86_400 * S, 300 * S / dense_bucket(&low) as i64));
+        assert_eq!(dense_horizon_ns(&low, 86_400 * S), Some(86_400 * S));
         assert_eq!(dense_horizon_ns(&policy(0, &[(1, Some(60)), (60, None)]), 86_400 * S), None);
     }
 

@@ -317,3 +317,36 @@ fn raw_is_kept_only_while_it_is_cheaper() {
     compare(&bench, &model);
     assert_eq!((bench.late(1), bench.late(3)), (vec![(4 * DAY, 300, 1)], vec![]));
 }
+
+#[test]
+fn a_delete_that_waits_holds_up_its_own_series_only() {
+    let mut bench = stairs();
+    let mut model = Model::default();
+    let start = 2 * DAY;
+    for key in [1, 3] {
+        write(&bench, &mut model, key, every(start, start + 5 * HOUR, 10));
+    }
+    bench.flush();
+    let (from, to) = ((start + HOUR) * S, (start + 2 * HOUR + 90) * S);
+    bench.delete(1, from, to).unwrap();
+    model.delete(1, from, to);
+    let rolled_up = |bench: &Bench| {
+        let rows = bench.catalog.state().parts;
+        rows.iter().filter(|row| row.kind == PartKind::Rollup).map(|row| row.series).sum::<u64>()
+    };
+    bench.clock.advance_ns(2 * DAY * S);
+    bench.settle();
+    assert_eq!(rolled_up(&bench), 1);
+    check(&bench, &model);
+    bench.crash(&mut Random(14));
+    check(&bench, &model);
+    bench.flush();
+    bench.settle();
+    bench.clock.advance_ns(DAY * S);
+    bench.settle();
+    assert_eq!(rolled_up(&bench), 2);
+    check(&bench, &model);
+    bench.crash(&mut Random(15));
+    check(&bench, &model);
+    assert_eq!((bench.late(1), bench.late(3)), (vec![], vec![]));
+}

@@ -8,17 +8,19 @@ use nephometer_model::ArchivePolicy;
 use nephometer_series::Points;
 use nephometer_series::codec::{ColumnId, RollupColumns};
 
-use super::Job;
+use super::Orders;
 use crate::core::Core;
-use crate::parts::PartsWriter;
+use crate::parts::{Part, PartsWriter};
 use crate::retention::{NO_LIMIT_NS, dense_bucket, floor_ns, oldest_needed_ns, raw_span_ns, rollup_floor_ns};
 use crate::rollup::{RollupSpan, roll_up};
 use crate::view::SeriesView;
 
-/// Settles the series of one job.
-pub(super) struct Settler<'a> {
-    core: &'a Arc<Core>,
-    job: &'a Job,
+/// Settles the series of one merge.
+pub(crate) struct Settler<'a> {
+    core: &'a Core,
+    orders: &'a Orders,
+    /// Whether raw measures that have come of age become rollups.
+    roll_up: bool,
     inputs: Vec<PartId>,
     rank: (u64, u64),
     /// After the newest measure of the inputs: rollups reach no further.
@@ -26,14 +28,31 @@ pub(super) struct Settler<'a> {
     present_ns: i64,
 }
 
+/// What is to be done with the measures of a series.
+struct Fate {
+    view: SeriesView,
+    /// Of what rollups are to be written.
+    roll_up: Option<RollupSpan>,
+    /// What is older goes.
+    cut_ns: Option<i64>,
+}
+
 impl<'a> Settler<'a> {
-    pub(super) fn new(core: &'a Arc<Core>, job: &'a Job) -> Self {
+    /// For merging `inputs`; `rank` is that of what comes out.
+    pub(crate) fn new(
+        core: &'a Core,
+        inputs: &[Arc<Part>],
+        rank: (u64, u64),
+        orders: &'a Orders,
+        roll_up: bool,
+    ) -> Self {
         Self {
             core,
-            job,
-            inputs: job.inputs.iter().map(|part| part.row.id).collect(),
-            rank: job.rank(),
-            end_ns: job.inputs.iter().map(|part| part.row.max_ns.saturating_add(1)).max().unwrap_or(0),
+            orders,
+            roll_up,
+            inputs: inputs.iter().map(|part| part.row.id).collect(),
+            rank,
+            end_ns: inputs.iter().map(|part| part.row.max_ns.saturating_add(1)).max().unwrap_or(0),
             present_ns: core.present_ns(),
         }
     }
@@ -47,42 +66,62 @@ impl<'a> Settler<'a> {
         writer: &mut PartsWriter,
     ) -> Result<(), StoreError> {
         let Some(policy) = self.core.policy(policy) else { return Ok(()) };
-        let raw_span_ns = self.raw_span_ns(&policy, points);
-        if !self.may_be_of_age(&policy, raw_span_ns, points) {
-            return Ok(());
+        let Some(fate) = self.fate(key, &policy, &points.timestamps_ns)? else { return Ok(()) };
+        if let Some(span) = &fate.roll_up {
+            self.roll_up(&fate.view, &policy, span, points, writer)?;
         }
-        let view = self.core.view(key);
-        let Some(newest_ns) = view.newest(self.present_ns)? else { return Ok(()) };
-        let mut floor = view.floor_ns()?;
-        let new_floor = raw_span_ns
-            .filter(|_| self.job.roll_up)
-            .and_then(|span_ns| rollup_floor_ns(&policy, newest_ns, span_ns, self.end_ns));
-        if let Some(floor_ns) = new_floor {
-            let span = RollupSpan { old_floor_ns: floor, floor_ns, newest_ns };
-            floor = floor.max(self.roll_up(&view, &policy, &span, points, writer)?);
-        }
-        let cut = floor.max(oldest_needed_ns(&policy, newest_ns));
-        match cut {
-            Some(cut_ns) => self.cut(&view, cut_ns, points),
-            None => Ok(()),
-        }
+        let gone = self.gone(&fate, &points.timestamps_ns)?;
+        points.timestamps_ns.drain(..gone);
+        points.values.drain(..gone);
+        Ok(())
     }
 
-    /// How long raw measures of a series are kept; `points` are some of it. Nothing where rollups have no use.
-    fn raw_span_ns(&self, policy: &ArchivePolicy, points: &Points) -> Option<i64> {
-        let is_dense = self.job.roll_up && is_dense(policy, &points.timestamps_ns);
+    /// How many of `timestamps_ns`, the inputs' measures of `key` or some of them, would not stay.
+    pub(crate) fn going(&self, key: u64, policy: u32, timestamps_ns: &[i64]) -> Result<usize, StoreError> {
+        let Some(policy) = self.core.policy(policy) else { return Ok(0) };
+        self.fate(key, &policy, timestamps_ns)?.map_or(Ok(0), |fate| self.gone(&fate, timestamps_ns))
+    }
+
+    /// Nothing where all stays as it is.
+    fn fate(
+        &self,
+        key: u64,
+        policy: &ArchivePolicy,
+        timestamps_ns: &[i64],
+    ) -> Result<Option<Fate>, StoreError> {
+        let raw_span_ns = self.raw_span_ns(policy, timestamps_ns);
+        if !self.may_be_of_age(policy, raw_span_ns, timestamps_ns) {
+            return Ok(None);
+        }
+        let view = self.core.view(key);
+        let Some(newest_ns) = view.newest(self.present_ns)? else { return Ok(None) };
+        let old_floor_ns = view.floor_ns()?;
+        let roll_up = raw_span_ns
+            .filter(|_| self.roll_up && self.orders.waiting.of(key).is_empty())
+            .and_then(|span_ns| rollup_floor_ns(policy, newest_ns, span_ns, self.end_ns))
+            .map(|floor_ns| RollupSpan { old_floor_ns, floor_ns, newest_ns })
+            .filter(|span| is_to_roll_up(span, &view, timestamps_ns));
+        let floor_ns = old_floor_ns.max(roll_up.as_ref().map(|span| span.floor_ns));
+        let cut_ns = floor_ns.max(oldest_needed_ns(policy, newest_ns));
+        Ok(Some(Fate { view, roll_up, cut_ns }))
+    }
+
+    /// How long raw measures of a series are kept; `timestamps_ns` are those of some of them. Nothing where rollups have
+    /// no use.
+    fn raw_span_ns(&self, policy: &ArchivePolicy, timestamps_ns: &[i64]) -> Option<i64> {
+        let is_dense = self.roll_up && is_dense(policy, timestamps_ns);
         raw_span_ns(policy, if is_dense { self.core.settings.min_raw_ns() } else { NO_LIMIT_NS })
     }
 
-    /// Whether anything of `points` could be dropped, were the newest measure as new as can be.
-    fn may_be_of_age(&self, policy: &ArchivePolicy, raw_span_ns: Option<i64>, points: &Points) -> bool {
-        let Some(first) = points.timestamps_ns.first() else { return false };
+    /// Whether anything could be dropped, were the newest measure as new as can be.
+    fn may_be_of_age(&self, policy: &ArchivePolicy, raw_span_ns: Option<i64>, timestamps_ns: &[i64]) -> bool {
+        let Some(first) = timestamps_ns.first() else { return false };
         let dropped = oldest_needed_ns(policy, self.present_ns).is_some_and(|oldest| *first < oldest);
         let rolled_up = raw_span_ns.is_some_and(|span| *first < self.present_ns.saturating_sub(span));
         dropped || rolled_up
     }
 
-    /// Writes rollups of what has come of age; returns where raw measures begin then.
+    /// Writes rollups of `span`.
     fn roll_up(
         &self,
         view: &SeriesView,
@@ -90,15 +129,7 @@ impl<'a> Settler<'a> {
         span: &RollupSpan,
         points: &Points,
         writer: &mut PartsWriter,
-    ) -> Result<Option<i64>, StoreError> {
-        let floor_ns = span.floor_ns;
-        let fresh = span.old_floor_ns.unwrap_or(i64::MIN)..floor_ns;
-        let in_fresh = points.timestamps_ns.iter().any(|t| fresh.contains(t));
-        // What waits in the head is older than all this: it must be in parts first.
-        let waits = view.head_min_ns().is_some_and(|oldest| oldest < floor_ns);
-        if !in_fresh || waits {
-            return Ok(None);
-        }
+    ) -> Result<(), StoreError> {
         let range = span.raw_range(policy);
         let raw = view.raw_around(&range, points, &self.inputs, self.rank)?;
         let previous =
@@ -110,12 +141,12 @@ impl<'a> Settler<'a> {
                 key: view.key,
                 policy: policy.key.0,
                 granularity_ns: rolled.granularity_ns,
-                raw_floor_ns: floor_ns,
+                raw_floor_ns: span.floor_ns,
                 slots_ns: &rolled.slots_ns,
                 columns: &columns,
             })?;
         }
-        Ok(Some(floor_ns))
+        Ok(())
     }
 
     /// The last measure before `at_ns`, of the inputs or of other parts.
@@ -133,22 +164,24 @@ impl<'a> Settler<'a> {
         Ok(measure.iter().next())
     }
 
-    /// Drops what is older than `cut_ns`, but for the last measure before it, unless another part has a newer one: the
-    /// first difference needs that, and so does a replay of the log, which judges what is late once more, and must find
-    /// in parts how far the series had come. So what is in the head does not count here.
-    fn cut(&self, view: &SeriesView, cut_ns: i64, points: &mut Points) -> Result<(), StoreError> {
-        let mut split = points.timestamps_ns.partition_point(|t| *t < cut_ns);
-        if let Some(last) = split.checked_sub(1).map(|at| points.timestamps_ns[at]) {
-            let between: Range<i64> = last + 1..cut_ns;
-            let newer = view.newer_in_parts(None, between.end.saturating_sub(1), &self.inputs)?;
-            if !newer.is_some_and(|newer| between.contains(&newer)) {
-                split -= 1;
-            }
-        }
-        points.timestamps_ns.drain(..split);
-        points.values.drain(..split);
-        Ok(())
+    /// How many of `timestamps_ns` go: what is older than the cut, but for the last measure before it, unless another part
+    /// has a newer one: the first difference needs that, and so does a replay of the log, which judges what is late once
+    /// more, and must find in parts how far the series had come. So what is in the head does not count here.
+    fn gone(&self, fate: &Fate, timestamps_ns: &[i64]) -> Result<usize, StoreError> {
+        let Some(cut_ns) = fate.cut_ns else { return Ok(0) };
+        let split = timestamps_ns.partition_point(|t| *t < cut_ns);
+        let Some(last) = split.checked_sub(1).map(|at| timestamps_ns[at]) else { return Ok(0) };
+        let between: Range<i64> = last + 1..cut_ns;
+        let newer = fate.view.newer_in_parts(None, between.end.saturating_sub(1), &self.inputs)?;
+        Ok(if newer.is_some_and(|newer| between.contains(&newer)) { split } else { split - 1 })
     }
+}
+
+/// Whether some of `timestamps_ns` is in `span`. What waits in the head is older than that: it must be in parts first.
+fn is_to_roll_up(span: &RollupSpan, view: &SeriesView, timestamps_ns: &[i64]) -> bool {
+    let fresh = span.old_floor_ns.unwrap_or(i64::MIN)..span.floor_ns;
+    timestamps_ns.iter().any(|t| fresh.contains(t))
+        && view.head_min_ns().is_none_or(|oldest| oldest >= span.floor_ns)
 }
 
 /// Whether there are so many measures in the buckets of the finest definition that rollups take much less room.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use nephometer_drivers::{PartId, PartKind, PartRow, StoreError};
 use nephometer_series::codec::{RollupColumns, SeriesColumns};
 
-use super::{Contents, PARTS, file_name};
+use super::{PARTS, file_name};
 use crate::core::Core;
 use crate::io::FileWriter;
 use crate::part::{PartError, PartHeader, PartWriter};
@@ -36,16 +36,7 @@ pub(crate) struct PartsWriter {
 
 struct OpenPart {
     row: PartRow,
-    contents: Contents,
     writer: PartWriter<Box<dyn FileWriter>>,
-}
-
-/// A part whose file is durable.
-#[derive(Debug, Clone)]
-pub(crate) struct NewPart {
-    pub(crate) row: PartRow,
-    /// What is known of the series inside.
-    pub(crate) contents: Contents,
 }
 
 impl PartsWriter {
@@ -74,7 +65,6 @@ impl PartsWriter {
                 ..*columns
             };
             let part = self.raw_part(partition)?;
-            part.contents.note(piece.policy, piece.timestamps_ns);
             part.writer.push_raw(&piece).map_err(store_error)?;
             begin = end;
         }
@@ -104,10 +94,7 @@ impl PartsWriter {
             self.rollup = Some(self.open(PartKind::Rollup)?);
         }
         match &mut self.rollup {
-            Some(part) => {
-                part.contents.note_slots(columns.policy, columns.slots_ns.len());
-                part.writer.push_rollup(columns).map_err(store_error)
-            }
+            Some(part) => part.writer.push_rollup(columns).map_err(store_error),
             None => Ok(()),
         }
     }
@@ -137,15 +124,11 @@ impl PartsWriter {
             PartHeader { id: row.id, kind, sack, level, min_position, max_position, as_of_ns: row.as_of_ns };
         let file =
             self.core.storage.create(&path(&row)).map_err(|error| StoreError::Io(error.to_string()))?;
-        Ok(OpenPart {
-            row,
-            contents: Contents::default(),
-            writer: PartWriter::new(file, &header).map_err(store_error)?,
-        })
+        Ok(OpenPart { row, writer: PartWriter::new(file, &header).map_err(store_error)? })
     }
 
-    /// Ends the files and makes them durable, but for their names: see [`crate::io::Storage::sync_dir`].
-    pub(crate) fn finish(mut self) -> Result<Vec<NewPart>, StoreError> {
+    /// Ends the files and makes them durable; returns what the catalog is to know of them. Durable they are but for their names: see [`crate::io::Storage::sync_dir`].
+    pub(crate) fn finish(mut self) -> Result<Vec<PartRow>, StoreError> {
         let mut parts = Vec::new();
         let now_ns = self.core.now_ns();
         let open = std::mem::take(&mut self.raw).into_iter().map(|(_, part)| part).chain(self.rollup.take());
@@ -154,7 +137,7 @@ impl PartsWriter {
         for part in open {
             parts.push(finish_part(part).inspect_err(|_| remove_all(&self.core, &paths))?);
         }
-        for NewPart { row, .. } in &mut parts {
+        for row in &mut parts {
             if row.kind == PartKind::Rollup {
                 row.max_ns = self.rollup_floor_ns.saturating_sub(1);
             }
@@ -177,23 +160,22 @@ impl Drop for PartsWriter {
     }
 }
 
-fn finish_part(part: OpenPart) -> Result<NewPart, StoreError> {
+fn finish_part(part: OpenPart) -> Result<PartRow, StoreError> {
     let (mut file, summary) = part.writer.finish().map_err(store_error)?;
     file.sync().map_err(|error| StoreError::Io(error.to_string()))?;
-    let row = PartRow {
+    Ok(PartRow {
         min_ns: summary.min_ns,
         max_ns: summary.max_ns,
         bytes: summary.bytes,
         series: summary.series,
         points: summary.points,
         ..part.row
-    };
-    Ok(NewPart { row, contents: part.contents })
+    })
 }
 
 /// Removes the files of parts that never came to be.
-pub(crate) fn discard<'a>(core: &Core, parts: impl IntoIterator<Item = &'a NewPart>) {
-    remove_all(core, &parts.into_iter().map(|part| path(&part.row)).collect::<Vec<_>>());
+pub(crate) fn discard<'a>(core: &Core, parts: impl IntoIterator<Item = &'a PartRow>) {
+    remove_all(core, &parts.into_iter().map(path).collect::<Vec<_>>());
 }
 
 /// What stays behind is swept at the next start.
