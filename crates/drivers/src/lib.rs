@@ -3,6 +3,7 @@
 //! This crate may not do I/O and knows no SQL, no files and no HTTP server; adapters implement what stands here,
 //! services use it, and neither knows the other.
 
+mod alarm_sources;
 mod alarms;
 mod auth;
 mod catalog;
@@ -14,6 +15,7 @@ mod leases;
 mod measures;
 mod metric_reader;
 
+pub use alarm_sources::{PoolMembers, PoolMembersError, PrometheusReader};
 pub use alarms::{
     ALARM_SHARES, AlarmFilter, AlarmLimits, AlarmNews, AlarmStore, AlarmStoreError, AlarmValue, Applied,
     Delivery, DeliveryEnd, EVALUATORS, NewDelivery, OutboxCounts, Silence, Transition, share_of,

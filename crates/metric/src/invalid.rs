@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub use nephometer_model::python::repr_str as python_str;
+
 /// A step into a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
@@ -81,26 +83,6 @@ impl fmt::Display for InvalidInput {
     }
 }
 
-/// `text` quoted as Python's `repr` quotes it.
-pub fn python_str(text: &str) -> String {
-    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push(quote);
-    for c in text.chars() {
-        match c {
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            _ if c == quote => quoted.extend(['\\', c]),
-            _ if (c as u32) < 0x20 || c as u32 == 0x7f => quoted.push_str(&format!("\\x{:02x}", c as u32)),
-            _ => quoted.push(c),
-        }
-    }
-    quoted.push(quote);
-    quoted
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,7 +97,5 @@ mod tests {
             InvalidInput::key("not a valid value", "foo").to_string(),
             "not a valid value @ data['foo']"
         );
-        assert_eq!(python_str("it's"), "\"it's\"");
-        assert_eq!(python_str("a'b\"c\n"), "'a\\'b\"c\\n'");
     }
 }
