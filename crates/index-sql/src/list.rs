@@ -1,6 +1,7 @@
 //! Lists and searches of resources and their revisions.
 
 mod page;
+mod patterns;
 mod plan;
 
 use std::collections::HashMap;
@@ -154,6 +155,8 @@ impl<'a> Listing<'a> {
     }
 }
 
+#[cfg(test)]
+mod pattern_tests;
 #[cfg(test)]
 mod plan_tests;
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use nephometer_drivers::{IndexCounts, MetricQuery, Sort};
 use nephometer_model::{Metric, parse_python_uuid};
+use uuid::Uuid;
 
 use crate::metrics::{COLUMNS, load};
 use crate::session::{Session, Statement, query_one};
@@ -29,20 +30,23 @@ fn key_expression(key: &str) -> Option<(&'static str, bool)> {
     }
 }
 
+/// What rows are sorted by, and these values as columns.
 fn keys(sorts: &[Sort]) -> Result<(Vec<SortKey>, String), Failure> {
     let mut keys = Vec::new();
-    let mut columns = String::new();
+    let mut columns = Vec::new();
     for (number, sort) in sorts.iter().enumerate() {
         let (expression, nullable) = key_expression(&sort.key).ok_or_else(|| sort::invalid_key(&sort.key))?;
         keys.push(SortKey::new(sort, nullable));
-        columns.push_str(&format!(", {expression} AS s{number}"));
+        columns.push(format!("{expression} AS s{number}"));
     }
-    Ok((keys, columns))
+    Ok((keys, columns.join(", ")))
 }
 
 pub(crate) async fn list(session: &mut dyn Session, query: &MetricQuery) -> Result<Vec<Metric>, Failure> {
     let sorts = sort::completed(&query.page.sorts, &["id"], &["id"]);
     let (keys, sort_columns) = keys(&sorts)?;
+    // The order is total only with the id.
+    let id = sorts.iter().position(|sort| sort.key == "id").unwrap_or_default();
     let marker = match &query.page.marker {
         None => None,
         Some(marker) => Some(marker_values(session, marker, &keys, &sort_columns).await?),
@@ -62,10 +66,10 @@ pub(crate) async fn list(session: &mut dyn Session, query: &MetricQuery) -> Resu
         } else {
             format!(" WHERE {}", conditions.join(" AND "))
         };
-        let rows = format!("SELECT m.key{sort_columns} FROM metric m{matching}");
+        let rows = format!("SELECT {sort_columns} FROM metric m{matching}");
         let after = marker.as_ref().map(|values| sort::after(&mut statement, &keys, values.clone()));
         let after = after.map_or_else(String::new, |after| format!(" WHERE {after}"));
-        pages.push(format!("SELECT u.* FROM ({rows}) u{after}"));
+        pages.push(format!("FROM ({rows}) u{after}"));
     }
     let mut end = sort::order_by(&keys);
     if let Some(limit) = query.page.limit {
@@ -74,27 +78,27 @@ pub(crate) async fn list(session: &mut dyn Session, query: &MetricQuery) -> Resu
     }
     match pages.as_slice() {
         [] => return Ok(Vec::new()),
-        [page] => statement.push(&format!("{page}{end}")),
-        // No search has to find more than a page.
+        [page] => statement.push(&format!("SELECT u.s{id} {page}{end}")),
+        // No search has to find more than a page. Several may find the same.
         pages => {
-            let pages = pages.iter().map(|page| format!("SELECT p.* FROM ({page}{end}) p"));
-            let pages = pages.collect::<Vec<_>>().join(" UNION ALL ");
-            statement.push(&format!("SELECT u.key FROM ({pages}) u{end}"));
+            let pages = pages.iter().map(|page| format!("SELECT p.* FROM (SELECT u.* {page}{end}) p"));
+            let pages = pages.collect::<Vec<_>>().join(" UNION ");
+            statement.push(&format!("SELECT u.s{id} FROM ({pages}) u{end}"));
         }
     }
     let rows = session.query_once(&statement.text, &statement.params).await?;
-    by_key(session, rows).await
+    by_id(session, rows).await
 }
 
-/// The metrics of which there are the keys, in the order of these.
-async fn by_key(session: &mut dyn Session, rows: Vec<Row>) -> Result<Vec<Metric>, Failure> {
-    let keys = rows.into_iter().map(|mut row| row.int()).collect::<Result<Vec<_>, _>>()?;
-    let places: HashMap<i64, usize> = keys.iter().copied().zip(0..).collect();
-    let condition = session.dialect().any_of("m.key", "$1", false);
+/// The metrics of which there are the ids, in the order of these.
+async fn by_id(session: &mut dyn Session, rows: Vec<Row>) -> Result<Vec<Metric>, Failure> {
+    let ids = rows.into_iter().map(|mut row| row.uuid()).collect::<Result<Vec<_>, _>>()?;
+    let places: HashMap<Uuid, usize> = ids.iter().copied().zip(0..).collect();
+    let condition = session.dialect().any_of("m.id", "$1", false);
     let sql = format!("SELECT {COLUMNS} FROM metric m WHERE {condition}");
-    let rows = session.query(&sql, &[Value::Ints(keys)]).await?;
+    let rows = session.query(&sql, &[Value::Uuids(ids)]).await?;
     let mut metrics = load(session, rows).await?;
-    metrics.sort_by_cached_key(|metric| places.get(&metric.key.0.cast_signed()).copied());
+    metrics.sort_by_cached_key(|metric| places.get(&metric.id.0).copied());
     Ok(metrics)
 }
 
@@ -106,10 +110,9 @@ async fn marker_values(
 ) -> Result<Vec<Value>, Failure> {
     let invalid = || Failure::from(sort::invalid_marker(marker));
     let id = parse_python_uuid(marker).ok_or_else(invalid)?;
-    let sql = format!("SELECT m.id{sort_columns} FROM metric m WHERE m.id = $1");
+    let sql = format!("SELECT {sort_columns} FROM metric m WHERE m.id = $1");
     let rows = session.query_once(&sql, &[id.into()]).await?;
     let mut row = rows.into_iter().next().ok_or_else(invalid)?;
-    row.uuid()?;
     sort::marker_values(&mut row, keys)
 }
 

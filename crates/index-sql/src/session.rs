@@ -92,6 +92,8 @@ pub(crate) trait Session: Send {
     async fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Failure>;
     /// Rows of a statement that was put together for one request.
     async fn query_once(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Failure>;
+    /// The keys that a search which was put together for one request finds; its rows have one column.
+    async fn keys(&mut self, search: &str, params: &[Value]) -> Result<Vec<i64>, Failure>;
     /// Number of rows changed.
     async fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64, Failure>;
     /// Rows of a statement over `{rows}`, in no certain order.

@@ -3,7 +3,8 @@
 use nephometer_drivers::IndexError;
 use nephometer_model::{Comparison, Filter, FilterValue};
 
-use super::{Look, MAX_UNION, Scope, keys_where};
+use super::values::python_text;
+use super::{FALSE, Look, MAX_UNION, Scope, compare_values, keys_where, like_pattern};
 use crate::attributes::without_value;
 use crate::columns::Place;
 use crate::session::Statement;
@@ -47,6 +48,55 @@ impl Scope<'_> {
             }
             _ => false,
         }
+    }
+
+    /// The attribute of which `filter` is a pattern.
+    pub(crate) fn pattern_of(&self, filter: &Filter) -> Option<i64> {
+        match filter {
+            Filter::Compare(Comparison::Like, name, value) if *value != FilterValue::Null => {
+                match self.place(name)? {
+                    Place::Attribute { pk, .. } => Some(pk),
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// The statement that finds the different values of an attribute that match a pattern of it, and then one that is
+    /// null; nothing comes last where there are more than `most` different values. Each step leads to the next value.
+    pub(crate) fn value_search(
+        &self,
+        statement: &mut Statement,
+        filter: &Filter,
+        attribute: i64,
+        most: i64,
+    ) -> Result<String, IndexError> {
+        let most = statement.param(most);
+        let least = format!(
+            "SELECT min(a.text) FROM resource_attribute a \
+             WHERE a.attribute_pk = {attribute} AND a.text IS NOT NULL"
+        );
+        let matching = self.pattern_condition(statement, filter, "d.text")?;
+        Ok(format!(
+            "WITH RECURSIVE d(text, number) AS (SELECT ({least}), CAST(0 AS BIGINT) UNION ALL \
+             SELECT ({least} AND a.text > d.text), d.number + 1 FROM d WHERE d.text IS NOT NULL AND d.number < {most}) \
+             SELECT d.text FROM d WHERE d.text IS NULL OR {matching}"
+        ))
+    }
+
+    /// The condition that a text matches the pattern that `filter` is.
+    fn pattern_condition(
+        &self,
+        statement: &mut Statement,
+        filter: &Filter,
+        text: &str,
+    ) -> Result<String, IndexError> {
+        let Filter::Compare(comparison, name, value) = filter else { return Ok(FALSE.to_owned()) };
+        let invalid = || IndexError::QueryValue { field: name.clone(), value: python_text(value) };
+        let pattern = like_pattern(&self.column(name)?, value).ok_or_else(invalid)?;
+        let pattern = statement.param(pattern);
+        Ok(compare_values(text, *comparison, &pattern, false))
     }
 
     /// Where the column is, if it has an index.

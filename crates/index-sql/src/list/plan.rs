@@ -1,13 +1,16 @@
 //! How the rows of a page are found: by the keys of those that match, or by a walk through the order of the page.
 //!
 //! Neither database knows how many rows have a value of an attribute, so we look: the keys that a condition with an
-//! index leads to are counted as far as it matters. Few keys are looked up and sorted. Where all conditions lead to
-//! many, a walk in the order of the page soon has its rows, and keys that are worth the loading spare it from looking
-//! at each row, or are few where all conditions hold.
+//! index leads to are loaded as far as it matters. Few keys are looked up and sorted. Where all conditions lead to
+//! many, a walk in the order of the page soon has its rows, and keys that are at hand spare it from looking at each
+//! row, or are few where all conditions hold.
+
+use std::borrow::Cow;
 
 use nephometer_model::Filter;
 
 use super::Listing;
+use super::patterns;
 use crate::Failure;
 use crate::columns::Branch;
 use crate::filter::Look;
@@ -16,24 +19,20 @@ use crate::value::Value;
 
 /// Up to so many keys are loaded without a thought.
 const FEW: usize = if cfg!(test) { 2 } else { 4000 };
-/// Resources that are asked in order to learn whether a condition without an index is a common one,
-const SAMPLES: i64 = if cfg!(test) { 10 } else { 1000 };
-/// which it is where so many of them fulfil it.
-const COMMON: i64 = if cfg!(test) { 2 } else { 3 };
-/// Keys are counted up to here; more of them are never loaded.
-const MANY: i64 = if cfg!(test) { 10 } else { 128 * 1024 };
+/// More keys than this are never loaded.
+const MANY: usize = if cfg!(test) { 10 } else { 128 * 1024 };
 
 // What things cost, in nanoseconds, measured with a million resources that are not in memory of the process.
-/// Counting a key and loading it,
-const LOAD_NS: f64 = 150.0;
+/// Loading a key and telling it to the database again,
+const LOAD_NS: f64 = 190.0;
 /// finding a row by its key,
 const ROW_NS: f64 = 3000.0;
 /// going to the next row of an index,
 const STEP_NS: f64 = 250.0;
-/// and asking another table about a row.
+/// asking another table about a row,
 const TEST_NS: f64 = 1500.0;
-/// Multiples of it, without their whole parts, lie evenly between 0 and 1 and in step with nothing.
-const GOLDEN: f64 = 0.618_033_988_749_894_9;
+/// and looking at the next value of an attribute.
+const SCAN_NS: f64 = 100.0;
 /// What share of rows we think fulfils a condition about which nothing is known.
 const UNKNOWN_SHARE: f64 = 0.5;
 
@@ -60,10 +59,15 @@ pub(super) struct Plan {
 
 /// A condition with an index.
 struct Candidate<'a> {
-    condition: &'a Filter,
-    /// How many keys it leads to, up to [`MANY`].
-    count: i64,
+    condition: Cow<'a, Filter>,
     keys: Option<Vec<i64>>,
+}
+
+impl Candidate<'_> {
+    /// Whether it leads to few keys, which are loaded.
+    fn has_few(&self) -> bool {
+        self.keys.as_ref().is_some_and(|keys| keys.len() <= FEW)
+    }
 }
 
 /// The conditions that all rows must fulfil.
@@ -87,42 +91,13 @@ async fn load(
     // One more tells that there are more; some may have come twice.
     let limit = statement.param(i64::try_from(most.saturating_add(1)).unwrap_or(i64::MAX));
     statement.push(&format!("{search} LIMIT {limit}"));
-    let rows = session.query_once(&statement.text, &statement.params).await?;
-    if rows.len() > most {
+    let mut keys = session.keys(&statement.text, &statement.params).await?;
+    if keys.len() > most {
         return Ok(None);
     }
-    let mut keys = rows.into_iter().map(|mut row| row.int()).collect::<Result<Vec<_>, _>>()?;
     keys.sort_unstable();
     keys.dedup();
     Ok(Some(keys))
-}
-
-/// Whether a walk soon meets rows that fulfil a condition: resources all over the index are asked.
-async fn is_common(
-    session: &mut dyn Session,
-    listing: &Listing<'_>,
-    condition: &Filter,
-) -> Result<bool, Failure> {
-    let mut statement = Statement::new(session.dialect());
-    let look = Look::Row("r.pk");
-    let condition = listing.scope(Branch::Current, look).condition(&mut statement, condition)?;
-    let size = size(session).await?;
-    #[expect(clippy::cast_possible_truncation, reason = "keys are whole")]
-    let sample = |number: i64| ((number as f64 * GOLDEN).fract() * size) as i64 + 1;
-    let samples = statement.param(keys_value(&(0..SAMPLES).map(sample).collect::<Vec<_>>()));
-    let sampled = statement.dialect.any_of("r.pk", &samples, false);
-    statement.push(&format!("SELECT count(*) FROM resource r WHERE {sampled} AND {condition}"));
-    let rows = session.query_once(&statement.text, &statement.params).await?;
-    Ok(rows.into_iter().next().map_or(Ok(0), |mut row| row.int())? >= COMMON)
-}
-
-async fn count(session: &mut dyn Session, listing: &Listing<'_>, condition: &Filter) -> Result<i64, Failure> {
-    let mut statement = Statement::new(session.dialect());
-    let search = listing.scope(Branch::Current, Look::Search).key_search(&mut statement, condition)?;
-    let limit = statement.param(MANY);
-    statement.push(&format!("SELECT count(*) FROM ({search} LIMIT {limit}) k"));
-    let rows = session.query_once(&statement.text, &statement.params).await?;
-    rows.into_iter().next().map_or(Ok(0), |mut row| row.int())
 }
 
 /// The plan for `listing`.
@@ -139,70 +114,87 @@ pub(super) async fn find(session: &mut dyn Session, listing: &Listing<'_>) -> Re
         conditions.into_iter().partition(|condition| scope.is_indexed(condition));
     let mut candidates = Vec::new();
     for condition in indexed {
-        candidates.push(Candidate {
-            condition,
-            count: 0,
-            keys: load(session, listing, condition, FEW).await?,
-        });
+        let keys = load(session, listing, condition, FEW).await?;
+        candidates.push(Candidate { condition: Cow::Borrowed(condition), keys });
     }
-    if candidates.iter().all(|candidate| candidate.keys.is_none())
-        && let Some(place) = tests.iter().position(|test| scope.is_scanned(test))
-        && !is_common(session, listing, tests[place]).await?
-        && let Some(keys) = load(session, listing, tests[place], 2 * FEW).await?
-    {
-        candidates.push(Candidate { condition: tests.remove(place), count: 0, keys: Some(keys) });
+    let may_load = !candidates.is_empty() || tests.iter().any(|test| scope.is_scanned(test));
+    let size = if may_load { size(session).await? } else { 0.0 };
+    let limit = limit as f64;
+    if !candidates.iter().any(Candidate::has_few) && may_load {
+        let scan = Costs { size, limit, unknown: 0 };
+        find_by_pattern(session, listing, &mut candidates, &mut tests, &scan).await?;
     }
-    let size = if candidates.is_empty() { 0.0 } else { size(session).await? };
-    let costs = Costs { size, limit: limit as f64, unknown: tests.len() };
-    if candidates.iter().all(|candidate| candidate.keys.is_none()) {
-        load_worthwhile(session, listing, &mut candidates, &costs).await?;
+    let costs = Costs { size, limit, unknown: tests.len() };
+    if !candidates.iter().any(Candidate::has_few) {
+        let most = costs.worth_loading(candidates.len());
+        for candidate in candidates.iter_mut().filter(|candidate| candidate.keys.is_none()) {
+            candidate.keys = load(session, listing, &candidate.condition, most).await?;
+        }
     }
-    let loaded = candidates.iter().any(|candidate| candidate.keys.is_some());
-    let keys = gathered(candidates, &mut tests);
-    if !loaded {
-        return Ok(Plan { way: Way::Walk, keys: None, tests: all(&tests) });
-    }
-    let (gather, walk) = costs.ends(keys.len() as f64, 1.0, 0);
+    let mut tests: Vec<Filter> = tests.into_iter().cloned().collect();
+    let Some(keys) = gathered(candidates, &mut tests) else {
+        return Ok(Plan { way: Way::Walk, keys: None, tests: all(tests) });
+    };
+    let (gather, walk) = costs.ends(keys.len() as f64, tests.len());
     let way = if gather <= walk { Way::Gather } else { Way::Walk };
-    Ok(Plan { way, keys: Some(keys), tests: all(&tests) })
+    Ok(Plan { way, keys: Some(keys), tests: all(tests) })
 }
 
-/// Loads the keys of those candidates, all of many keys, that are worth it.
-async fn load_worthwhile(
+/// Turns the first of the conditions without an index, for which a look at values is worth while, into a candidate.
+async fn find_by_pattern<'a>(
     session: &mut dyn Session,
     listing: &Listing<'_>,
-    candidates: &mut [Candidate<'_>],
+    candidates: &mut Vec<Candidate<'a>>,
+    tests: &mut Vec<&'a Filter>,
     costs: &Costs,
 ) -> Result<(), Failure> {
-    for candidate in candidates.iter_mut() {
-        candidate.count = count(session, listing, candidate.condition).await?;
-    }
-    candidates.sort_by_key(|candidate| candidate.count);
-    let counts: Vec<i64> = candidates.iter().map(|candidate| candidate.count).collect();
-    for candidate in &mut candidates[..costs.best(&counts)] {
-        candidate.keys = load(session, listing, candidate.condition, usize::MAX).await?;
+    let scope = listing.scope(Branch::Current, Look::Search);
+    let mut place = 0;
+    while let Some(&condition) = tests.get(place) {
+        place += 1;
+        if !scope.is_scanned(condition) {
+            continue;
+        }
+        let share = patterns::share(session, listing, condition, costs.size).await?;
+        if let Some(values) = patterns::values(session, listing, condition, share, costs.size).await? {
+            tests.remove(place - 1);
+            let keys = match &values {
+                Filter::In(_, values) if values.is_empty() => Some(Vec::new()),
+                values => load(session, listing, values, FEW).await?,
+            };
+            candidates.push(Candidate { condition: Cow::Owned(values), keys });
+            return Ok(());
+        }
+        if costs.is_scan_cheaper(share)
+            && let Some(keys) = load(session, listing, condition, MANY).await?
+        {
+            tests.remove(place - 1);
+            candidates.push(Candidate { condition: Cow::Borrowed(condition), keys: Some(keys) });
+            return Ok(());
+        }
     }
     Ok(())
 }
 
-/// The keys that all loaded candidates have; conditions that were not loaded become tests.
-fn gathered<'a>(candidates: Vec<Candidate<'a>>, tests: &mut Vec<&'a Filter>) -> Vec<i64> {
+/// The keys that all loaded candidates have, if there are any such; conditions that were not loaded become tests.
+fn gathered(mut candidates: Vec<Candidate<'_>>, tests: &mut Vec<Filter>) -> Option<Vec<i64>> {
     let mut common: Option<Vec<i64>> = None;
-    for Candidate { condition, keys, .. } in candidates {
+    candidates.sort_by_key(|candidate| candidate.keys.as_ref().map(Vec::len));
+    for Candidate { condition, keys } in candidates {
         match (keys, &mut common) {
-            (None, _) => tests.push(condition),
+            (None, _) => tests.push(condition.into_owned()),
             (Some(keys), None) => common = Some(keys),
             (Some(keys), Some(common)) => common.retain(|key| keys.binary_search(key).is_ok()),
         }
     }
-    common.unwrap_or_default()
+    common
 }
 
-fn all(tests: &[&Filter]) -> Filter {
-    match tests {
-        [] => Filter::All,
-        [test] => (*test).clone(),
-        tests => Filter::And(tests.iter().map(|test| (*test).clone()).collect()),
+fn all(mut tests: Vec<Filter>) -> Filter {
+    match tests.len() {
+        0 => Filter::All,
+        1 => tests.remove(0),
+        _ => Filter::And(tests),
     }
 }
 
@@ -221,37 +213,35 @@ struct Costs {
 }
 
 impl Costs {
-    /// What it costs to end with `keys` keys, if `tests` further conditions have this share of the rows: gathering, and
-    /// walking.
-    fn ends(&self, keys: f64, share: f64, tests: usize) -> (f64, f64) {
-        let tests = (tests + self.unknown) as f64 * TEST_NS;
-        let gather = keys * (ROW_NS + tests);
-        let unknown = UNKNOWN_SHARE.powi(i32::try_from(self.unknown).unwrap_or(i32::MAX));
-        let matching = (keys / self.size).min(1.0) * share * unknown;
+    /// What it costs to end with `keys` keys and `tests` tests: gathering, and walking.
+    fn ends(&self, keys: f64, tests: usize) -> (f64, f64) {
+        let share = (keys / self.size).min(1.0);
+        let matching = share * UNKNOWN_SHARE.powi(i32::try_from(self.unknown).unwrap_or(i32::MAX));
         let steps = (self.limit / matching.max(f64::MIN_POSITIVE)).min(self.size);
-        let walk = keys * LOAD_NS + steps * (STEP_NS + (keys / self.size).min(1.0) * tests);
-        (gather, walk)
+        let tests = tests as f64 * TEST_NS;
+        (keys * (ROW_NS + tests), keys * LOAD_NS + steps * (STEP_NS + share * tests))
     }
 
-    /// How many of the candidates, by their ascending counts, are worth loading.
-    fn best(&self, counts: &[i64]) -> usize {
-        let loadable = counts.iter().take_while(|count| **count < MANY).count();
-        let share = |count: &i64| {
-            if *count < MANY { *count as f64 / self.size } else { UNKNOWN_SHARE }
-        };
-        let cost = |loaded: usize| {
-            let (loaded, rest) = counts.split_at(loaded);
-            let left: f64 = rest.iter().map(share).product();
-            if loaded.is_empty() {
-                let (_, walk) = self.ends(self.size, left, rest.len());
-                // Nothing is loaded.
-                return walk - self.size * LOAD_NS;
-            }
-            let keys = self.size * loaded.iter().map(share).product::<f64>();
-            let (gather, walk) = self.ends(keys, left, rest.len());
-            loaded.iter().map(|count| *count as f64 * LOAD_NS).sum::<f64>() + gather.min(walk)
-        };
-        (0..=loadable).min_by(|one, other| cost(*one).total_cmp(&cost(*other))).unwrap_or_default()
+    /// How many keys are worth loading, where there are more than few for each of the candidates. For a single
+    /// condition that is less than what a walk costs that tests each row, which is soon done where many match.
+    fn worth_loading(&self, candidates: usize) -> usize {
+        if candidates > 1 || self.unknown > 0 {
+            return MANY;
+        }
+        let most = (self.limit * self.size * (STEP_NS + TEST_NS) / LOAD_NS).sqrt();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "no negative number; saturates"
+        )]
+        let most = most as usize;
+        most.min(MANY)
+    }
+
+    /// Whether looking at all values of an attribute costs less than a walk that meets rows that match by this share.
+    fn is_scan_cheaper(&self, share: f64) -> bool {
+        let steps = (self.limit / share.max(f64::MIN_POSITIVE)).min(self.size);
+        self.size * SCAN_NS < steps * (STEP_NS + TEST_NS)
     }
 }
 

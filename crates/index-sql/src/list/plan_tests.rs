@@ -19,6 +19,26 @@ struct Explained<'a> {
     plans: Vec<String>,
 }
 
+impl Explained<'_> {
+    async fn explain(&mut self, sql: &str, params: &[Value]) -> Result<(), Failure> {
+        let explain = match self.dialect() {
+            Dialect::Sqlite => "EXPLAIN QUERY PLAN",
+            Dialect::Postgres => "EXPLAIN",
+        };
+        let mut plan = String::new();
+        for mut row in self.inner.query_once(&format!("{explain} {sql}"), params).await? {
+            while let Ok(value) = row.value() {
+                if let Value::Text(line) = value {
+                    plan.push_str(&line);
+                    plan.push('\n');
+                }
+            }
+        }
+        self.plans.push(format!("{plan}{sql}"));
+        Ok(())
+    }
+}
+
 #[async_trait]
 impl Session for Explained<'_> {
     fn dialect(&self) -> Dialect {
@@ -34,21 +54,13 @@ impl Session for Explained<'_> {
     }
 
     async fn query_once(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Failure> {
-        let explain = match self.dialect() {
-            Dialect::Sqlite => "EXPLAIN QUERY PLAN",
-            Dialect::Postgres => "EXPLAIN",
-        };
-        let mut plan = String::new();
-        for mut row in self.inner.query_once(&format!("{explain} {sql}"), params).await? {
-            while let Ok(value) = row.value() {
-                if let Value::Text(line) = value {
-                    plan.push_str(&line);
-                    plan.push('\n');
-                }
-            }
-        }
-        self.plans.push(format!("{plan}{sql}"));
+        self.explain(sql, params).await?;
         self.inner.query_once(sql, params).await
+    }
+
+    async fn keys(&mut self, search: &str, params: &[Value]) -> Result<Vec<i64>, Failure> {
+        self.explain(search, params).await?;
+        self.inner.keys(search, params).await
     }
 
     async fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64, Failure> {

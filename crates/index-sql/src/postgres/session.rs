@@ -34,6 +34,13 @@ impl<'a> PostgresSession<'a> {
         rows.iter().map(row).collect()
     }
 
+    async fn rows_once(&self, sql: &str, params: &[Value]) -> Result<Vec<tokio_postgres::Row>, Failure> {
+        let typed: Vec<_> =
+            params.iter().map(|value| (value as &(dyn ToSql + Sync), value_type(value))).collect();
+        let rows = self.transaction.query_typed(&translate(sql, ""), &typed).await;
+        rows.map_err(|error| failure(&error))
+    }
+
     async fn changes(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<u64, Failure> {
         let statement = self.transaction.prepare_cached(sql).await.map_err(|error| failure(&error))?;
         self.transaction.execute(&statement, params).await.map_err(|error| failure(&error))
@@ -55,10 +62,15 @@ impl Session for PostgresSession<'_> {
     }
 
     async fn query_once(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, Failure> {
-        let typed: Vec<_> =
-            params.iter().map(|value| (value as &(dyn ToSql + Sync), value_type(value))).collect();
-        let rows = self.transaction.query_typed(&translate(sql, ""), &typed).await;
-        rows.map_err(|error| failure(&error))?.iter().map(row).collect()
+        self.rows_once(sql, params).await?.iter().map(row).collect()
+    }
+
+    /// As one array: a row each would cost several times as much.
+    async fn keys(&mut self, search: &str, params: &[Value]) -> Result<Vec<i64>, Failure> {
+        let sql = format!("SELECT array_agg(k.key) FROM ({search}) AS k(key)");
+        let rows = self.rows_once(&sql, params).await?;
+        let keys = rows.first().map_or(Ok(None), |row| row.try_get::<_, Option<Vec<i64>>>(0));
+        Ok(keys.map_err(|error| Failure::Internal(chain(&error)))?.unwrap_or_default())
     }
 
     async fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64, Failure> {

@@ -97,6 +97,20 @@ impl Session for SqliteSession {
         self.query(sql, params).await
     }
 
+    async fn keys(&mut self, search: &str, params: &[Value]) -> Result<Vec<i64>, Failure> {
+        let run = || {
+            let mut statement = self.connection.prepare_cached(&translate(search, ""))?;
+            bind(&mut statement, params)?;
+            let mut keys = Vec::new();
+            let mut rows = statement.raw_query();
+            while let Some(row) = rows.next()? {
+                keys.push(row.get(0)?);
+            }
+            Ok(keys)
+        };
+        run().map_err(|error| failure(&error))
+    }
+
     async fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64, Failure> {
         self.changes(&translate(sql, ""), params).map_err(|error| failure(&error))
     }

@@ -1,6 +1,7 @@
 //! What making metrics and resources costs. Not a test of anything by itself: run it with
 //! `NEPHOMETER_CREATE=3600000 cargo test --release -p nephometer-index-sql sqlite_creation -- --ignored --nocapture`.
-//! `NEPHOMETER_CREATE_IN` names a directory on the disk to measure. CPU time is the whole process'.
+//! `NEPHOMETER_CREATE_IN` names a directory on the disk to measure, `NEPHOMETER_CREATE_URL` a database of PostgreSQL without
+//! rows, whose server's time has to be read elsewhere. CPU time is the whole process'.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +11,7 @@ use std::time::Instant;
 use futures::stream::{self, StreamExt};
 use nephometer_drivers::conformance::NOW;
 use nephometer_drivers::{Indexer, NewMetric, NewResource, ResourceMetric};
-use nephometer_index_sql::{SqlIndex, SqliteSettings};
+use nephometer_index_sql::{PostgresSettings, SqlIndex, SqliteSettings};
 use nephometer_model::{
     ArchivePolicy, Attribute, AttributeKind, AttributeValue, MetricId, OrderedIds, ResourceId, ResourceType,
     ResourceTypeState, Timestamp,
@@ -160,6 +161,11 @@ async fn sqlite_creation() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "a measurement"]
 async fn postgres_creation() {
-    let index = Arc::new(support::postgres().await.index);
+    let url = match std::env::var("NEPHOMETER_CREATE_URL") {
+        Ok(url) => url,
+        Err(_) => support::fresh_postgres().await,
+    };
+    let settings = PostgresSettings { connections: 4, ..PostgresSettings::at(url) };
+    let index = Arc::new(SqlIndex::connect_postgres(&settings, support::clock()).await.unwrap());
     create(&index, wanted()).await;
 }

@@ -251,6 +251,14 @@ async fn measure_metrics(index: &SqlIndex, resources: u128) {
         created_by_project_id: Some(format!("{:032x}", 3)),
         resource_filter: Some(Filter::eq_text("project_id", &format!("{:032x}", 5))),
     };
+    let owner_of = |share: u128| {
+        let projects = (0..resources * share / 100_000).map(|number| {
+            FilterValue::Text(format!("{:032x}", number.wrapping_mul(7919) % (resources / 100)))
+        });
+        let resource_filter = Some(Filter::In("project_id".to_owned(), projects.collect()));
+        let access = MetricAccess { created_by_project_id: None, resource_filter };
+        MetricQuery { access: Some(access), page: page(), ..MetricQuery::default() }
+    };
     for (what, query) in [
         ("page of metrics", MetricQuery { page: page(), ..MetricQuery::default() }),
         (
@@ -269,6 +277,9 @@ async fn measure_metrics(index: &SqlIndex, resources: u128) {
             "page of metrics of a member",
             MetricQuery { access: Some(access), page: page(), ..MetricQuery::default() },
         ),
+        ("page of metrics, member with 0.5 % of resources", owner_of(5)),
+        ("page of metrics, member with 2 % of resources", owner_of(20)),
+        ("page of metrics, member with 5 % of resources", owner_of(50)),
     ] {
         timed(what, Vec::len, async || index.list_metrics(&query).await).await;
     }

@@ -1,0 +1,174 @@
+//! Patterns found in all ways there are, against a plain reading of them: wildcards, escapes, case, and what is not ASCII.
+
+use std::collections::BTreeMap;
+
+use nephometer_drivers::{Indexer, NewResource, Page};
+use nephometer_model::{
+    Attribute, AttributeKind, AttributeValue, Comparison, FilterValue, ResourceId, ResourceType,
+    ResourceTypeState,
+};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use uuid::Uuid;
+
+use super::tests::{open_postgres, open_sqlite};
+use super::*;
+use crate::SqlIndex;
+
+const RESOURCES: usize = 48;
+
+/// Texts in which patterns with and without words find something.
+fn text() -> impl Strategy<Value = String> {
+    let parts = [
+        "ab",
+        "abc",
+        "ABC",
+        "a",
+        "B",
+        "%",
+        "_",
+        "\\",
+        "é",
+        "É",
+        "été",
+        "日本語",
+        "-",
+        " ",
+        "77",
+        "777",
+        "x_y",
+    ];
+    prop::collection::vec(prop::sample::select(parts.to_vec()), 0..5).prop_map(|parts| parts.concat())
+}
+
+fn pattern() -> impl Strategy<Value = String> {
+    let parts = [
+        "%", "%", "%", "_", "\\%", "\\_", "\\\\", "ab", "abc", "ABC", "a", "B", "é", "été", "日本", "-",
+        "77", "777", "x\\_y", "\\a",
+    ];
+    prop::collection::vec(prop::sample::select(parts.to_vec()), 0..6).prop_map(|parts| parts.concat())
+}
+
+fn matches(text: &[char], pattern: &[char]) -> bool {
+    match pattern {
+        [] => text.is_empty(),
+        ['%', rest @ ..] => (0..=text.len()).any(|skip| matches(&text[skip..], rest)),
+        ['_', rest @ ..] => !text.is_empty() && matches(&text[1..], rest),
+        ['\\', literal, rest @ ..] | [literal, rest @ ..] => {
+            text.first() == Some(literal) && matches(&text[1..], rest)
+        }
+    }
+}
+
+fn is_like(text: &str, pattern: &str) -> bool {
+    matches(&text.chars().collect::<Vec<_>>(), &pattern.chars().collect::<Vec<_>>())
+}
+
+/// A resource of which `few` is one of five texts, and `many` one of its own; either may be missing.
+fn resource(number: usize, texts: &[Option<String>]) -> NewResource {
+    let id = ResourceId(Uuid::from_u128(number as u128 + 1));
+    let few = texts[number % 5].clone();
+    let values = [("few", few), ("many", texts[number].clone())];
+    let attributes = values
+        .into_iter()
+        .filter_map(|(name, text)| text.map(|text| (name.to_owned(), AttributeValue::String(text))));
+    NewResource {
+        id,
+        original_resource_id: id.to_string(),
+        type_name: "vm".to_owned(),
+        creator: None,
+        user_id: None,
+        project_id: None,
+        started_at: Timestamp::from_micros(7),
+        ended_at: None,
+        revision_start: Timestamp::from_micros(7),
+        attributes: attributes.collect(),
+        metrics: BTreeMap::default(),
+    }
+}
+
+async fn check(index: &SqlIndex, texts: &[Option<String>], patterns: &[String]) -> Result<(), TestCaseError> {
+    let kind = AttributeKind::String { min_length: 0, max_length: 99 };
+    let attributes = ["few", "many"].map(|name| (name.to_owned(), Attribute { kind, required: false }));
+    let state = ResourceTypeState::Active;
+    let vm = ResourceType { name: "vm".to_owned(), attributes: attributes.into(), state };
+    index.create_resource_type(vm).await.unwrap();
+    let resources: Vec<NewResource> = (0..RESOURCES).map(|number| resource(number, texts)).collect();
+    for resource in &resources {
+        index.create_resource(resource.clone()).await.unwrap();
+    }
+    let has = |resource: &NewResource, name: &str, pattern: &str| {
+        let value = resource.attributes.get(name);
+        matches!(value, Some(AttributeValue::String(text)) if is_like(text, pattern))
+    };
+    for (pattern, other) in patterns.iter().zip(patterns.iter().skip(1)) {
+        let like = |name: &str, pattern: &str| {
+            Filter::Compare(Comparison::Like, name.to_owned(), FilterValue::Text(pattern.to_owned()))
+        };
+        type Holds<'a> = Box<dyn Fn(&NewResource) -> bool + 'a>;
+        let cases: [(Filter, Holds<'_>); 5] = [
+            (like("few", pattern), Box::new(|resource| has(resource, "few", pattern))),
+            (like("many", pattern), Box::new(|resource| has(resource, "many", pattern))),
+            (
+                like("few", pattern).and(like("many", other)),
+                Box::new(|resource| has(resource, "few", pattern) && has(resource, "many", other)),
+            ),
+            (
+                Filter::Or(vec![like("few", pattern), like("many", other)]),
+                Box::new(|resource| has(resource, "few", pattern) || has(resource, "many", other)),
+            ),
+            (
+                Filter::Not(Box::new(like("many", pattern))),
+                Box::new(|resource| {
+                    resource.attributes.contains_key("many") && !has(resource, "many", pattern)
+                }),
+            ),
+        ];
+        for (filter, holds) in cases {
+            let expected: Vec<ResourceId> =
+                resources.iter().filter(|resource| holds(resource)).map(|resource| resource.id).collect();
+            for limit in [None, Some(3), Some(100)] {
+                let query = ResourceQuery {
+                    type_name: "vm".to_owned(),
+                    filter: filter.clone(),
+                    history: false,
+                    details: true,
+                    with_metrics: false,
+                    page: Page { limit, ..Page::default() },
+                };
+                let found = index.list_resources(&query).await.unwrap();
+                let found: Vec<ResourceId> = found.into_iter().map(|resource| resource.id).collect();
+                let most = limit.map_or(RESOURCES, |limit| usize::try_from(limit).unwrap());
+                prop_assert_eq!(&found, &expected[..expected.len().min(most)], "{:?} {:?}", filter, texts);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn run<G>(open: impl AsyncFn() -> (SqlIndex, G)) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let config = ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() };
+    let texts = prop::collection::vec(prop::option::weighted(0.9, text()), RESOURCES);
+    let outcome =
+        TestRunner::new(config).run(&(texts, prop::collection::vec(pattern(), 12)), |(texts, patterns)| {
+            runtime.block_on(async {
+                let (index, _kept) = open().await;
+                check(&index, &texts, &patterns).await
+            })
+        });
+    outcome.unwrap();
+}
+
+#[test]
+fn sqlite_finds_what_patterns_match() {
+    run(async || {
+        let directory = tempfile::tempdir().unwrap();
+        (open_sqlite(&directory), directory)
+    });
+}
+
+#[test]
+fn postgres_finds_what_patterns_match() {
+    run(async || (open_postgres().await, ()));
+}
