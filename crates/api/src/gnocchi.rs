@@ -50,6 +50,7 @@ pub use route::{Produces, Route, routes};
 
 use crate::http::body::BodyLimits;
 use crate::http::cors::Cors;
+use crate::limits::Limits;
 
 /// What an operator decides about the API.
 #[derive(Debug, Clone)]
@@ -89,6 +90,8 @@ pub struct GnocchiState {
     pub authenticator: Arc<dyn Authenticator>,
     /// Decides by named rules.
     pub enforcer: Arc<dyn PolicyEnforcer>,
+    /// What one identity may take.
+    pub limits: Arc<Limits>,
     /// What the operator decided.
     pub settings: GnocchiSettings,
 }

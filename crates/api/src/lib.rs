@@ -6,6 +6,7 @@
 pub mod gnocchi;
 pub mod http;
 pub mod json;
+pub mod limits;
 pub mod python;
 pub mod schema;
 

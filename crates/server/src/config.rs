@@ -4,6 +4,7 @@
 
 mod check;
 mod layers;
+mod limits;
 mod sections;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use check::parse_listen;
 pub(crate) use layers::Layers;
+use limits::LimitsSection;
 use sections::{AdminSection, IndexSection, MetricSection, StorageSection};
 pub(crate) use sections::{
     AuthMode, ExpirerSection, LogFormat, LogSection, MetricApiSection, PolicySection, SelfMonitoringSection,
@@ -30,6 +32,7 @@ pub(crate) struct Config {
     pub(crate) engine: nephometer_engine::Settings,
     pub(crate) metric_api: MetricApiSection,
     pub(crate) keystone_authtoken: AuthtokenSettings,
+    pub(crate) limits: LimitsSection,
     pub(crate) metric: MetricSection,
     pub(crate) policy: PolicySection,
     pub(crate) statsd: StatsdSection,

@@ -22,7 +22,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-pub(crate) use snapshot::{IndexStatus, KeystoneFigures, ProcessStatus, Snapshot};
+pub(crate) use snapshot::{IndexStatus, KeystoneFigures, LimitFigures, ProcessStatus, Snapshot};
 
 /// What a request is about, as operators think of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

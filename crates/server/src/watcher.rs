@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nephometer_api::limits::Limits;
 use nephometer_drivers::{Indexer, MeasureStore};
 use nephometer_metric::MetricService;
 use nephometer_model::Clock;
@@ -22,6 +23,7 @@ pub(crate) struct Watcher {
     store: Arc<dyn MeasureStore>,
     service: Arc<MetricService>,
     keystone: Option<Arc<KeystoneAuthenticator>>,
+    limits: Arc<Limits>,
     clock: Arc<dyn Clock>,
     start_ns: u64,
     counts: Mutex<Option<Counted>>,
@@ -42,10 +44,11 @@ impl Watcher {
         store: Arc<dyn MeasureStore>,
         service: Arc<MetricService>,
         keystone: Option<Arc<KeystoneAuthenticator>>,
+        limits: Arc<Limits>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let start_ns = clock.monotonic_ns();
-        Self { telemetry, indexer, store, service, keystone, clock, start_ns, counts: Mutex::new(None) }
+        Self { telemetry, indexer, store, service, keystone, limits, clock, start_ns, counts: Mutex::new(None) }
     }
 
     /// How everything is now.
@@ -59,6 +62,7 @@ impl Watcher {
             metric_cache: self.service.cache_status().into(),
             index: self.index().await,
             keystone: self.keystone.as_ref().map(|keystone| keystone.status().into()),
+            limits: self.limits.status().into(),
             process: ProcessStatus::new(pid, process_use(pid).unwrap_or_default()),
         }
     }

@@ -11,6 +11,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use nephometer_api::gnocchi::{self, GnocchiSettings, GnocchiState};
+use nephometer_api::limits::{LimitSettings, Limits};
 use nephometer_drivers::{Authenticator, BasicAuthenticator, Indexer as _, PolicyEnforcer};
 use nephometer_engine::io::FileStorage;
 use nephometer_engine::{Engine, Settings};
@@ -28,6 +29,7 @@ pub const START: Timestamp = Timestamp::from_ns(1_767_225_600_000_000_000);
 /// What a test may want otherwise than usual.
 pub struct TestAppBuilder {
     settings: GnocchiSettings,
+    limits: LimitSettings,
     authenticator: Arc<dyn Authenticator>,
     enforcer: Arc<dyn PolicyEnforcer>,
 }
@@ -37,6 +39,13 @@ impl TestAppBuilder {
     #[must_use]
     pub fn settings(mut self, change: impl FnOnce(&mut GnocchiSettings)) -> Self {
         change(&mut self.settings);
+        self
+    }
+
+    /// Limits of what callers may take.
+    #[must_use]
+    pub fn limits(mut self, limits: LimitSettings) -> Self {
+        self.limits = limits;
         self
     }
 
@@ -79,13 +88,15 @@ impl TestAppBuilder {
         );
         service.load_policies().await?;
         let service = Arc::new(service);
+        let limits = Arc::new(Limits::new(self.limits, clock.clone()));
         let router = gnocchi::router(GnocchiState {
             service: Arc::clone(&service),
             authenticator: self.authenticator,
             enforcer: self.enforcer,
+            limits: Arc::clone(&limits),
             settings: self.settings,
         });
-        Ok(TestApp { router, service, clock, _directory: directory })
+        Ok(TestApp { router, service, limits, clock, _directory: directory })
     }
 }
 
@@ -95,6 +106,8 @@ pub struct TestApp {
     pub router: Router,
     /// The service behind it.
     pub service: Arc<MetricService>,
+    /// What has been taken of its limits.
+    pub limits: Arc<Limits>,
     /// Its time.
     pub clock: Arc<ManualClock>,
     _directory: TempDir,
@@ -105,6 +118,7 @@ impl TestApp {
     pub fn builder() -> TestAppBuilder {
         TestAppBuilder {
             settings: GnocchiSettings::default(),
+            limits: LimitSettings::default(),
             authenticator: Arc::new(BasicAuthenticator),
             enforcer: Arc::new(RuleSet::defaults()),
         }

@@ -7,3 +7,5 @@ pub mod certificates;
 #[cfg(feature = "keystone")]
 pub mod keystone;
 pub mod postgres;
+#[cfg(any(feature = "app", feature = "keystone"))]
+pub mod tokens;

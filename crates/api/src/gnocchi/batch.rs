@@ -46,7 +46,9 @@ async fn by_metric(call: Call) -> Answer {
     require_media_type(&call.headers, JSON)?;
     let now = call.service().clock().now();
     let batch = reading(&call, || read_metric_batch(&call.body, now)).map_err(MeasureError::from)?;
+    let charge = call.charge(batch.measures.len())?;
     call.service().write_metric_batch(&call.access(), batch).await?;
+    charge.keep();
     Ok(accepted())
 }
 
@@ -56,7 +58,9 @@ async fn by_resource(call: Call) -> Answer {
     let batch = reading(&call, || read_resource_batch(&call.body, access.creator(), now));
     let batch = batch.map_err(MeasureError::from)?;
     let create = call.flag("create_metrics", false)?;
+    let charge = call.charge(batch.measures.len())?;
     call.service().write_resource_batch(&access, batch, create).await?;
+    charge.keep();
     Ok(accepted())
 }
 

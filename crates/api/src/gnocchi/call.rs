@@ -14,6 +14,7 @@ use super::error::ApiError;
 use crate::http::accept::Accept;
 use crate::http::address::BaseUrl;
 use crate::http::query::Query;
+use crate::limits::{Charge, Permit};
 use crate::schema::Schema;
 
 /// One request: who asks, for what, with which body.
@@ -21,6 +22,8 @@ pub(super) struct Call {
     pub(super) state: Arc<GnocchiState>,
     /// Who asks; anonymous on public routes.
     pub(super) identity: Identity,
+    /// Its place among the requests in flight, where it has limits.
+    pub(super) permit: Option<Arc<Permit>>,
     pub(super) accept: Accept,
     pub(super) headers: HeaderMap,
     /// Root of absolute URLs in the answer.
@@ -42,6 +45,12 @@ impl Call {
     /// The caller and the rules it is judged by.
     pub(super) fn access(&self) -> Access<'_> {
         Access::new(&self.identity, &*self.state.enforcer)
+    }
+
+    /// Counts measures that are about to be stored against what the caller may write; 429 and 413 where they are too many.
+    /// To be kept when they are stored.
+    pub(super) fn charge(&self, measures: usize) -> Result<Charge<'_>, ApiError> {
+        Ok(self.state.limits.charge(self.permit.as_ref(), measures)?)
     }
 
     /// A parameter of the path.

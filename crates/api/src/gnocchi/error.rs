@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::http::body::BodyError;
 use crate::http::query::Repeated;
+use crate::limits::{EntryError, LimitError};
 
 /// Seconds after which a client may try again where nothing better is known.
 const RETRY_AFTER_SECONDS: u32 = 1;
@@ -135,6 +136,25 @@ impl From<AuthError> for ApiError {
                 tracing::debug!(%reason, "identities cannot be checked");
                 Self::unavailable(NO_IDENTITY_SERVICE, RETRY_AFTER_SECONDS)
             }
+        }
+    }
+}
+
+impl From<LimitError> for ApiError {
+    fn from(error: LimitError) -> Self {
+        match error.retry_after_seconds() {
+            Some(seconds) => Self::new(StatusCode::TOO_MANY_REQUESTS, error.to_string())
+                .with_header(header::RETRY_AFTER, HeaderValue::from(seconds)),
+            None => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+        }
+    }
+}
+
+impl From<EntryError> for ApiError {
+    fn from(error: EntryError) -> Self {
+        match error {
+            EntryError::Auth(error) => error.into(),
+            EntryError::Limit(error) => error.into(),
         }
     }
 }

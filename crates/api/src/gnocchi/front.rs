@@ -1,5 +1,5 @@
-//! What stands before the handlers: paths are normalised, routes found, answers negotiated, callers recognised, bodies
-//! read, refusals rendered.
+//! What stands before the handlers: paths are normalised, routes found, answers negotiated, callers recognised and held
+//! to their limits, bodies read, refusals rendered.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,6 +28,7 @@ use crate::http::address::BaseUrl;
 use crate::http::body;
 use crate::http::cors::Cors;
 use crate::http::query::Query;
+use crate::limits::{Caller, hold};
 
 /// Answers below this size are not worth compressing.
 const COMPRESS_ABOVE_BYTES: u64 = 1024;
@@ -168,7 +169,7 @@ async fn dispatch(
         Ok(route) => admit(&state, route, &asked, &parts).await,
         Err(error) => Err(unknown_type(&state, &params).await.unwrap_or(error)),
     };
-    let (route, identity) = match admitted {
+    let (route, Caller { identity, permit }) = match admitted {
         Ok(admitted) => admitted,
         Err(error) => {
             // A client that waits for leave to send its body has not begun, and learns of the refusal instead.
@@ -184,6 +185,7 @@ async fn dispatch(
     };
     let call = Call {
         identity,
+        permit: permit.clone(),
         accept: asked.accept.clone(),
         headers: parts.headers,
         base,
@@ -194,7 +196,7 @@ async fn dispatch(
         state,
     };
     match run(route.handler, call, route.method == Method::GET).await {
-        Ok(response) => response,
+        Ok(response) => hold(response, permit),
         Err(error) => render::refusal(error, &asked),
     }
 }
@@ -218,20 +220,21 @@ async fn unknown_type(state: &GnocchiState, params: &RawPathParams) -> Option<Ap
     state.service.schema_of(name).await.err().map(ApiError::from)
 }
 
-/// The caller's identity, or why the route is not for it: 406, 401.
+/// Who asks, or why the route is not for it (406, 401) or not now (429). Routes that anybody may use, such as
+/// `/healthcheck`, know no limits: who watches a service must not be shut out by others' load.
 async fn admit<'a>(
     state: &GnocchiState,
     route: &'a Route,
     asked: &Asked,
     parts: &http::request::Parts,
-) -> Result<(&'a Route, Identity), ApiError> {
+) -> Result<(&'a Route, Caller), ApiError> {
     if route.produces != Produces::Any && asked.accept.best(route.produces.offers()).is_none() {
         return Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, Value::Null));
     }
     if !route.needs_identity {
-        return Ok((route, Identity::default()));
+        return Ok((route, Caller { identity: Identity::default(), permit: None }));
     }
-    Ok((route, state.authenticator.authenticate(&parts.headers).await?))
+    Ok((route, state.limits.admit(&*state.authenticator, &parts.headers).await?))
 }
 
 /// Ends a task when the client has gone.

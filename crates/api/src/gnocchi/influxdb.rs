@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use http::{HeaderValue, Method, StatusCode};
 use nephometer_drivers::IndexError;
 use nephometer_metric::influxdb::{read_create_database, read_lines};
-use nephometer_metric::{MeasureError, MetricError};
+use nephometer_metric::{MeasureError, MetricError, ResourceMeasures};
 use serde_json::json;
 
 use super::call::Call;
@@ -68,6 +68,7 @@ async fn write(call: Call) -> Answer {
     let now = call.service().clock().now();
     let resources = reading(&call, || read_lines(&call.body, tag.unwrap_or(RESOURCE_TAG), now))?;
     if !resources.is_empty() {
+        let charge = call.charge(resources.iter().map(ResourceMeasures::len).sum())?;
         let written = call.service().write_resources(&call.access(), type_name, resources).await;
         written.map_err(|error: MetricError| match error {
             MetricError::Measure(MeasureError::Invalid(invalid)) => ApiError::bad_request(
@@ -75,6 +76,7 @@ async fn write(call: Call) -> Answer {
             ),
             other => other.into(),
         })?;
+        charge.keep();
     }
     Ok(empty(StatusCode::NO_CONTENT))
 }

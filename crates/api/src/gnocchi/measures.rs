@@ -71,7 +71,9 @@ async fn post(call: Call) -> Answer {
     require_media_type(&call.headers, JSON)?;
     let now = call.service().clock().now();
     let measures = reading(&call, || read_measures(&call.body, now)).map_err(MeasureError::from)?;
+    let charge = call.charge(measures.len())?;
     call.service().write_measures(target, measures).await?;
+    charge.keep();
     Ok(accepted())
 }
 

@@ -10,7 +10,7 @@ use super::route::{Answer, Route, handler, routes as all_routes};
 /// Statuses that the machinery around handlers can give on any route.
 const EVERYWHERE: [u16; 6] = [400, 406, 408, 413, 500, 503];
 /// Statuses of routes that need an identity.
-const IDENTIFIED: [u16; 2] = [401, 403];
+const IDENTIFIED: [u16; 3] = [401, 403, 429];
 
 pub(super) fn routes() -> Vec<Route> {
     vec![
@@ -41,10 +41,40 @@ fn document(server: &str) -> Value {
         "servers": [{"url": server}],
         "paths": paths,
         "components": {
-            "securitySchemes": {"basic": {"type": "http", "scheme": "basic"}},
+            "securitySchemes": security_schemes(),
             "schemas": schemas(),
         },
     })
+}
+
+/// How callers are recognised, by the configuration's `metric_api.auth_mode`.
+fn security_schemes() -> Value {
+    json!({
+        "keystone": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-Auth-Token",
+            "description": "A Keystone token (auth_mode `keystone`). A service that passes a user's token on may add its own as \
+                            X-Service-Token. 401 tells Keystone's address in WWW-Authenticate.",
+        },
+        "basic": {
+            "type": "http",
+            "scheme": "basic",
+            "description": "A user's name; the password is not checked (auth_mode `basic`).",
+        },
+        "remote_user": {
+            "type": "apiKey",
+            "in": "header",
+            "name": "X-Remote-User",
+            "description": "A user's name as a front end that has authenticated the user sets it (auth_mode `remoteuser`); the \
+                            operator may have chosen another header.",
+        },
+    })
+}
+
+/// Any of the schemes: which one counts, the server's operator decides.
+fn any_scheme() -> Value {
+    json!([{"keystone": []}, {"basic": []}, {"remote_user": []}])
 }
 
 /// The schemas that routes name.
@@ -83,7 +113,7 @@ fn operation(route: &Route) -> Value {
         "parameters": parameters(route),
         "responses": responses(route),
     });
-    operation["security"] = if route.needs_identity { json!([{"basic": []}]) } else { json!([]) };
+    operation["security"] = if route.needs_identity { any_scheme() } else { json!([]) };
     if let Some(rule) = route.rule {
         operation["description"] = json!(format!("Guarded by the policy rule `{rule}`."));
     }
@@ -119,6 +149,9 @@ fn responses(route: &Route) -> Value {
                 "text/plain": {"schema": {"type": "string"}},
                 "text/html": {"schema": {"type": "string"}},
             });
+            if matches!(status, 429 | 503) {
+                response["headers"] = json!({"Retry-After": retry_after()});
+            }
         } else if matches!(status, 200 | 201) {
             let offers = route.produces.offers().iter().map(|media_type| {
                 let json = *media_type == "application/json";
@@ -130,6 +163,13 @@ fn responses(route: &Route) -> Value {
         responses.insert(status.to_string(), response);
     }
     Value::Object(responses)
+}
+
+fn retry_after() -> Value {
+    json!({
+        "description": "Seconds after which the request may be sent again",
+        "schema": {"type": "integer", "minimum": 1},
+    })
 }
 
 #[cfg(test)]

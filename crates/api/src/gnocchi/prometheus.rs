@@ -3,7 +3,7 @@
 use http::Method;
 use nephometer_drivers::IndexError;
 use nephometer_metric::prometheus::{PROMETHEUS_TYPE, prometheus_attributes, read_remote_write};
-use nephometer_metric::{MeasureError, MetricError};
+use nephometer_metric::{MeasureError, MetricError, ResourceMeasures};
 
 use super::call::Call;
 use super::error::ApiError;
@@ -27,12 +27,14 @@ async fn write(call: Call) -> Answer {
     if resources.is_empty() {
         return Ok(accepted());
     }
+    let charge = call.charge(resources.iter().map(ResourceMeasures::len).sum())?;
     if let Err(MetricError::Index(IndexError::NoSuchResourceType(_))) =
         call.service().schema_of(PROMETHEUS_TYPE).await
     {
         make_type(&call).await?;
     }
     call.service().write_resources(&call.access(), PROMETHEUS_TYPE, resources).await?;
+    charge.keep();
     Ok(accepted())
 }
 

@@ -178,6 +178,7 @@ fn explanation(status: StatusCode, asked: &Asked) -> String {
         StatusCode::UNSUPPORTED_MEDIA_TYPE => {
             return format!("The request media type {} is not supported by this server.", asked.content_type);
         }
+        StatusCode::TOO_MANY_REQUESTS => "The client has sent too many requests in a given amount of time",
         StatusCode::NOT_IMPLEMENTED => {
             return format!("The request method {} is not implemented for this server. ", asked.method);
         }

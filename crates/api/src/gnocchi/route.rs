@@ -59,7 +59,7 @@ pub struct Route {
     pub consumes: Option<&'static str>,
     /// Query parameters that it reads.
     pub query: &'static [&'static str],
-    /// Statuses of its answers, besides those that any route can give (401, 403, 406, 413, 503 and the like).
+    /// Statuses of its answers, besides those that any route can give (401, 403, 406, 413, 429, 503 and the like).
     pub statuses: &'static [u16],
     /// Name of the schema of its body, for the document.
     pub takes: &'static str,

@@ -23,6 +23,18 @@ pub struct ResourceMeasures {
     pub metrics: BTreeMap<String, Measures>,
 }
 
+impl ResourceMeasures {
+    /// How many measures there are, of all metrics.
+    pub fn len(&self) -> usize {
+        self.metrics.values().map(Measures::len).sum()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.metrics.values().all(Measures::is_empty)
+    }
+}
+
 impl MetricService {
     /// Stores measures of resources of one type. Resources that are missing are made by the caller, metrics that are
     /// missing by their resource's creator, as archive policy rules choose.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use nephometer_api::limits::Limits;
 use nephometer_drivers::{Indexer, MeasureStore, PolicyEnforcer};
 use nephometer_model::{Clock, SystemClock};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -73,12 +74,14 @@ async fn start_roles(config: &Config, parts: &Parts, shutdown: &Shutdown) -> Res
     let telemetry = Arc::new(Telemetry::new(Arc::clone(&clock)));
     let recognition = Recognition::open(config, Arc::clone(&clock))?;
     recognition.greet_keystone();
+    let limits = Arc::new(Limits::new(config.limits.settings(), Arc::clone(&clock)));
     let watcher = Arc::new(Watcher::new(
         Arc::clone(&telemetry),
         Arc::clone(&parts.index) as Arc<dyn Indexer>,
         Arc::clone(&parts.engine) as Arc<dyn MeasureStore>,
         Arc::clone(&parts.service),
         recognition.keystone,
+        Arc::clone(&limits),
         clock,
     ));
     let policy = Arc::new(PolicyFile::load(&config.policy)?);
@@ -91,6 +94,7 @@ async fn start_roles(config: &Config, parts: &Parts, shutdown: &Shutdown) -> Res
         service: Arc::clone(&parts.service),
         authenticator: recognition.authenticator,
         enforcer: Arc::clone(&policy) as Arc<dyn PolicyEnforcer>,
+        limits,
         telemetry,
     };
     roles.push(metric_api::start(api, &config.metric_api, shutdown.clone()).await?);

@@ -10,7 +10,7 @@ use crate::cli::{GlobalArgs, StatusArgs};
 use crate::client::{Connection, Endpoint};
 use crate::process::{directory_bytes, process_use};
 use crate::run_file::RunFile;
-use crate::telemetry::{KeystoneFigures, Snapshot};
+use crate::telemetry::{KeystoneFigures, LimitFigures, Snapshot};
 use crate::wiring::MEASURES_NAME;
 
 use super::{load_config, say};
@@ -104,7 +104,7 @@ fn table(status: &Status) -> String {
 }
 
 fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
-    let Snapshot { version, uptime_seconds, store, metric_cache, index, keystone, process } = snapshot;
+    let Snapshot { version, uptime_seconds, store, metric_cache, index, keystone, limits, process } = snapshot;
     rows.push(("state", format!("running {version} as process {} for {uptime_seconds:.0} s", run.pid)));
     rows.push(("metric API", format!("http://{}/", run.metric_api)));
     let writes = store.refusing_writes.as_ref().map(|reason| format!("refused: {reason}"));
@@ -132,6 +132,7 @@ fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
             ),
         ));
     }
+    rows.extend(refused(limits).map(|text| ("refused by limits", text)));
     rows.push(("measures written", store.measures_written.to_string()));
     rows.push(("in memory", format!("{} measures of {} series", store.head_measures, store.head_series)));
     rows.push(("cache", format!("{} metrics in {} bytes", metric_cache.entries, metric_cache.bytes)));
@@ -147,6 +148,18 @@ fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
         "process",
         format!("{:.1} s CPU, {} bytes resident", process.cpu_seconds, process.resident_bytes),
     ));
+}
+
+/// What limits have refused; nothing where they have refused nothing.
+fn refused(limits: &LimitFigures) -> Option<String> {
+    let LimitFigures { refused_in_flight, refused_measures, refused_request_size, most_refused, .. } = limits;
+    let (first, _) = most_refused.first()?;
+    let more = most_refused.len() - 1;
+    let others = if more > 0 { format!(" and {more} more (--json names them)") } else { String::new() };
+    Some(format!(
+        "{refused_in_flight} requests in flight, {refused_measures} for their measures, {refused_request_size} for their \
+         size; most of {first}{others}"
+    ))
 }
 
 fn reached(keystone: &KeystoneFigures) -> String {

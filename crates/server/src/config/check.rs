@@ -12,6 +12,7 @@ impl Config {
         self.check_identity(&mut problems);
         self.check_ranges(&mut problems);
         self.check_names(&mut problems);
+        problems.extend(self.limits.problems());
         let engine = self.engine.problems().into_iter();
         problems.extend(engine.map(|problem| Problem::new(format!("engine.{problem}"))));
         problems

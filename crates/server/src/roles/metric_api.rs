@@ -8,6 +8,7 @@ use axum::middleware;
 use nephometer_api::gnocchi::{self, GnocchiSettings, GnocchiState};
 use nephometer_api::http::body::BodyLimits;
 use nephometer_api::http::cors::Cors;
+use nephometer_api::limits::Limits;
 use nephometer_api::{HttpSettings, serve};
 use nephometer_drivers::{Authenticator, PolicyEnforcer};
 use nephometer_metric::MetricService;
@@ -22,6 +23,7 @@ pub(crate) struct Deps {
     pub(crate) service: Arc<MetricService>,
     pub(crate) authenticator: Arc<dyn Authenticator>,
     pub(crate) enforcer: Arc<dyn PolicyEnforcer>,
+    pub(crate) limits: Arc<Limits>,
     pub(crate) telemetry: Arc<Telemetry>,
 }
 
@@ -32,6 +34,7 @@ pub(crate) async fn start(deps: Deps, settings: &MetricApiSection, shutdown: Shu
         service: deps.service,
         authenticator: deps.authenticator,
         enforcer: deps.enforcer,
+        limits: deps.limits,
         settings: gnocchi_settings(settings),
     };
     let counted = middleware::from_fn_with_state(deps.telemetry, count_requests);

@@ -2,13 +2,15 @@
 
 use std::fmt;
 
+use nephometer_api::limits::{LimitStatus, RefusalCounts};
 use nephometer_drivers::{IndexCounts, StoreStatus};
 use nephometer_metric::CacheStatus;
 use nephometer_openstack::token::TokenStatus;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode_registry;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 use serde::{Deserialize, Serialize};
@@ -32,6 +34,9 @@ pub(crate) struct Snapshot {
     /// Keystone; nothing where callers are recognised in another way.
     #[serde(default)]
     pub(crate) keystone: Option<KeystoneFigures>,
+    /// What limits have refused.
+    #[serde(default)]
+    pub(crate) limits: LimitFigures,
     /// The process.
     pub(crate) process: ProcessStatus,
 }
@@ -172,6 +177,52 @@ impl KeystoneFigures {
     }
 }
 
+/// What limits of identities have refused.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct LimitFigures {
+    pub(crate) refused_in_flight: u64,
+    pub(crate) refused_measures: u64,
+    pub(crate) refused_request_size: u64,
+    pub(crate) identities: u64,
+    /// Who was refused most, most first, with how often at least.
+    pub(crate) most_refused: Vec<(String, u64)>,
+}
+
+impl From<LimitStatus> for LimitFigures {
+    fn from(status: LimitStatus) -> Self {
+        let LimitStatus { refusals, identities, most_refused } = status;
+        let RefusalCounts { requests_in_flight, measures, request_size } = refusals;
+        Self {
+            refused_in_flight: requests_in_flight,
+            refused_measures: measures,
+            refused_request_size: request_size,
+            identities,
+            most_refused: most_refused.into_iter().map(|(party, times)| (party.to_string(), times)).collect(),
+        }
+    }
+}
+
+impl LimitFigures {
+    fn encode(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let refusals = Family::<RefusalLabels, Counter>::default();
+        for (limit, times) in [
+            ("requests_in_flight", self.refused_in_flight),
+            ("measures", self.refused_measures),
+            ("request_size", self.refused_request_size),
+        ] {
+            refusals.get_or_create(&RefusalLabels { limit }).inc_by(times);
+        }
+        put(encoder, "limit_refusals", "Requests refused by limits of identities", &refusals)?;
+        let identities = ConstGauge::new(self.identities);
+        put(encoder, "limited_identities", "Identities remembered for their limits", &identities)
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RefusalLabels {
+    limit: &'static str,
+}
+
 /// How much the index holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct IndexStatus {
@@ -252,6 +303,7 @@ impl Collector for Snapshot {
         if let Some(keystone) = &self.keystone {
             keystone.encode(&mut encoder)?;
         }
+        self.limits.encode(&mut encoder)?;
         put(&mut encoder, "uptime_seconds", "Time since the start", &ConstGauge::new(self.uptime_seconds))?;
         let cpu = ConstCounter::new(process.cpu_seconds);
         put(&mut encoder, "process_cpu_seconds", "CPU time of the process", &cpu)

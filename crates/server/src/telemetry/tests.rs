@@ -28,7 +28,8 @@ fn the_text_has_every_figure_and_ends() {
     telemetry.count(RequestKind::Ingest, 202, 500_000_000);
     let store = StoreFigures { measures_written: 7, ..StoreFigures::default() };
     let keystone = KeystoneFigures { is_reachable: Some(true), cache_hits: 3, ..KeystoneFigures::default() };
-    let snapshot = Snapshot { store, keystone: Some(keystone), ..Snapshot::default() };
+    let limits = LimitFigures { refused_measures: 5, ..LimitFigures::default() };
+    let snapshot = Snapshot { store, keystone: Some(keystone), limits, ..Snapshot::default() };
     let text = telemetry.render(&snapshot).unwrap();
     for line in [
         "nephometer_http_requests_total{kind=\"ingest\",status=\"202\"} 1\n",
@@ -39,6 +40,8 @@ fn the_text_has_every_figure_and_ends() {
         "nephometer_index_up 0\n",
         "nephometer_token_cache_hits_total 3\n",
         "nephometer_keystone_up 1\n",
+        "nephometer_limit_refusals_total{limit=\"measures\"} 5\n",
+        "nephometer_limit_refusals_total{limit=\"request_size\"} 0\n",
         "# TYPE nephometer_process_cpu_seconds counter\n",
     ] {
         assert!(text.contains(line), "{line} not in\n{text}");
