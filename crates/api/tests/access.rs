@@ -122,3 +122,41 @@ async fn metrics_without_a_resource_are_listed_for_those_who_made_them() {
         assert_eq!(count(ask(&app, who, Method::GET, "/v1/metric", None).await), expected, "{who}");
     }
 }
+
+#[tokio::test]
+async fn a_page_begins_after_a_row_that_the_caller_sees() {
+    let (app, resource, metric) = populated().await;
+    for (path, marker) in [
+        ("/v1/resource/generic?sort=user_id&marker=", resource.clone()),
+        ("/v1/resource/generic?history=true&sort=user_id&marker=", format!("{resource}@-1")),
+        ("/v1/metric?sort=name&marker=", metric),
+    ] {
+        let path = format!("{path}{marker}");
+        for (who, expected) in [(CREATOR, 200), (OWNER, 200), (ADMIN, 200), (STRANGER, 400), (SERVICE, 400)] {
+            ask(&app, who, Method::GET, &path, None).await.expect(expected);
+        }
+        let refused = ask(&app, STRANGER, Method::GET, &path, None).await.json();
+        assert_eq!(refused["description"], format!("Invalid pagination: `Invalid marker: `{marker}''"));
+    }
+    let body = json!({"id": "other", "project_id": "px"});
+    let other =
+        ask(&app, STRANGER, Method::POST, "/v1/resource/generic", Some(&body)).await.expect(201).json();
+    let own = format!("/v1/resource/generic/{}/history?sort=user_id&marker=", other["id"].as_str().unwrap());
+    ask(&app, STRANGER, Method::GET, &format!("{own}{resource}@-1"), None).await.expect(400);
+    let own_id = other["id"].as_str().unwrap();
+    ask(&app, STRANGER, Method::GET, &format!("{own}{own_id}@-1"), None).await.expect(200);
+}
+
+#[tokio::test]
+async fn batches_make_metrics_of_resources_that_the_caller_may_change() {
+    let (app, resource, _) = populated().await;
+    let path = "/v1/batch/resources/metrics/measures?create_metrics=true";
+    let point = json!([{"timestamp": "2026-01-01", "value": 1}]);
+    for (who, expected) in [(STRANGER, 403), (OWNER, 403), (COLLEAGUE, 202), (SERVICE, 202), (ADMIN, 202)] {
+        let name = format!("made by {}", who.split(':').next().unwrap());
+        let body = json!({&resource: {name: {"archive_policy_name": "p", "measures": point}}});
+        ask(&app, who, Method::POST, path, Some(&body)).await.expect(expected);
+    }
+    let shown = ask(&app, ADMIN, Method::GET, &format!("/v1/resource/generic/{resource}"), None).await;
+    assert_eq!(shown.json()["metrics"].as_object().unwrap().len(), 4);
+}

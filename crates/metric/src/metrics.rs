@@ -1,9 +1,10 @@
 //! Metrics: made, listed, shown and deleted, by id or as a resource's metric of a name.
 
 use nephometer_drivers::{IndexError, MetricQuery, NewMetric};
-use nephometer_model::{Metric, MetricId, PolicyTarget, Resource, ResourceId};
+use nephometer_model::{Metric, MetricId, PolicyTarget, Resource, ResourceId, parse_python_uuid};
 
 use crate::access::{metric_target, resource_target};
+use crate::resources::invalid_marker;
 use crate::{Access, MetricError, MetricService};
 
 /// A metric as a client describes it.
@@ -93,7 +94,7 @@ impl MetricService {
     /// The metric of an id as the client gave it, without asking rules.
     pub async fn find_metric(&self, text: &str) -> Result<MetricWithResource, MetricError> {
         let unknown = || MetricError::Index(IndexError::NoSuchMetric(text.to_owned()));
-        let id = nephometer_model::parse_python_uuid(text).map(MetricId).ok_or_else(unknown)?;
+        let id = parse_python_uuid(text).map(MetricId).ok_or_else(unknown)?;
         let (metric, resource) = self.indexer.metric_with_resource(id).await?.ok_or_else(unknown)?;
         Ok(MetricWithResource { metric, resource })
     }
@@ -144,7 +145,20 @@ impl MetricService {
         mut query: MetricQuery,
     ) -> Result<Vec<Metric>, MetricError> {
         query.access = access.metric_filter("list metric")?;
+        self.require_listed_marker(&query).await?;
         Ok(self.indexer.list_metrics(&query).await?)
+    }
+
+    /// Refuses a marker that names a metric which the caller may not list: what comes after it tells the values by which
+    /// it is sorted. Other markers the index judges.
+    async fn require_listed_marker(&self, query: &MetricQuery) -> Result<(), MetricError> {
+        let Some(text) = query.page.marker.as_deref().filter(|_| query.access.is_some()) else {
+            return Ok(());
+        };
+        let Some(id) = parse_python_uuid(text) else { return Ok(()) };
+        let (ids, access) = (Some(vec![MetricId(id)]), query.access.clone());
+        let named = MetricQuery { ids, access, ..MetricQuery::default() };
+        if self.indexer.list_metrics(&named).await?.is_empty() { Err(invalid_marker(text)) } else { Ok(()) }
     }
 
     /// All metrics of a resource, by name.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use nephometer_drivers::{IndexError, NewResource, Page, ResourceChange, ResourceMetric, ResourceQuery};
 use nephometer_model::{
     AttributeValue, Attributes, Filter, Metric, MetricId, PolicyTarget, Resource, ResourceId, ResourceType,
-    Timestamp,
+    Revision, Timestamp, parse_python_uuid,
 };
+use uuid::Uuid;
 
 use crate::access::resource_target;
 use crate::{Access, MetricError, MetricService, choose_policy};
@@ -78,6 +79,29 @@ pub struct ResourceList {
     pub details: bool,
     /// Which page.
     pub page: Page,
+}
+
+/// The row after which a page of resources begins.
+struct Marker {
+    id: Uuid,
+    /// Which of the resource's revisions, in lists of such.
+    revision: Option<Revision>,
+}
+
+impl Marker {
+    /// Reads the id of a resource, or `id@revision` where past revisions are listed too; nothing where it is neither.
+    fn read(text: &str, history: bool) -> Option<Self> {
+        if !history {
+            return Some(Self { id: parse_python_uuid(text)?, revision: None });
+        }
+        let (id, revision) = text.split_once('@')?;
+        Some(Self { id: parse_python_uuid(id)?, revision: Some(Revision(revision.parse().ok()?)) })
+    }
+}
+
+/// What is said of a marker that names no row which the caller sees.
+pub(crate) fn invalid_marker(text: &str) -> MetricError {
+    IndexError::Pagination(format!("Invalid marker: `{text}'")).into()
 }
 
 /// Whole microseconds, which is what the index keeps.
@@ -318,6 +342,7 @@ impl MetricService {
         list: ResourceList,
     ) -> Result<Vec<Resource>, MetricError> {
         let allowed = access.resource_filter(rule, Some(&list.type_name), "")?;
+        self.require_visible_marker(&allowed, &list).await?;
         let query = ResourceQuery {
             type_name: list.type_name,
             filter: allowed.and(list.filter),
@@ -327,6 +352,26 @@ impl MetricService {
             page: list.page,
         };
         Ok(self.indexer.list_resources(&query).await?)
+    }
+
+    /// Refuses a marker that names a row which is not among those that are allowed: what comes after a row tells the values
+    /// by which it is sorted. Other markers the index judges.
+    async fn require_visible_marker(&self, allowed: &Filter, list: &ResourceList) -> Result<(), MetricError> {
+        let Some(text) = list.page.marker.as_deref().filter(|_| *allowed != Filter::All) else {
+            return Ok(());
+        };
+        let Some(marker) = Marker::read(text, list.history) else { return Ok(()) };
+        let query = ResourceQuery {
+            type_name: list.type_name.clone(),
+            filter: allowed.clone().and(Filter::eq_text("id", &marker.id.to_string())),
+            history: list.history,
+            details: false,
+            with_metrics: false,
+            page: Page::default(),
+        };
+        let rows = self.indexer.list_resources(&query).await?;
+        let named = |row: &Resource| marker.revision.is_none_or(|revision| row.revision == revision);
+        if rows.iter().any(named) { Ok(()) } else { Err(invalid_marker(text)) }
     }
 
     /// A page of the revisions of one resource, for a caller who may read it.
@@ -339,6 +384,11 @@ impl MetricService {
         page: Page,
     ) -> Result<Vec<Resource>, MetricError> {
         self.resource(access, type_name, id).await?;
+        let of_another =
+            |marker: &&String| Marker::read(marker, true).is_some_and(|marker| marker.id != id.0);
+        if let Some(marker) = page.marker.as_ref().filter(of_another) {
+            return Err(invalid_marker(marker));
+        }
         let query = ResourceQuery {
             type_name: type_name.to_owned(),
             filter: Filter::eq_text("id", &id.to_string()),

@@ -3,16 +3,18 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use nephometer_drivers::{IndexError, NewMetric};
-use nephometer_model::{ArchivePolicyRule, Metric, MetricId, ResourceId};
+use nephometer_model::{ArchivePolicyRule, Metric, MetricId, Resource, ResourceId};
 
 use super::write::POST_MEASURES;
 use super::{MeasureError, UnknownResource};
-use crate::access::{creator_target, metric_target};
+use crate::access::{creator_target, metric_target, resource_target};
 use crate::cache::{AskedBy, CachedMetric};
 use crate::ingest::{MetricBatch, NamedRun, ResourceBatch};
 use crate::rules::choose_policy;
 use crate::{Access, InvalidInput, MetricError, MetricService};
 
+/// The rule that guards giving a resource more metrics.
+const UPDATE_RESOURCE: &str = "update resource";
 /// Metrics that one transaction of the index makes: between those of a large request other writes have their turn.
 const MADE_AT_A_TIME: usize = 2000;
 /// Longest unit, in characters.
@@ -81,7 +83,8 @@ impl MetricService {
     }
 
     /// Stores measures of metrics named by resource and name. With `create` metrics that are missing are made first, by
-    /// archive policy rules where the request names no policy. None is made where any cannot be. Very many are made in
+    /// archive policy rules where the request names no policy, of resources that the caller may change. None is made where
+    /// any cannot be. Very many are made in
     /// parts: should the index fail between two of them (or a resource go away), those made before stay, without
     /// measures, and the request, made again, finds them and goes on.
     pub async fn write_resource_batch(
@@ -158,7 +161,10 @@ impl MetricService {
         missing: &[(ResourceId, String)],
         creation: Creation,
     ) -> Result<Vec<Metric>, MetricError> {
-        let creators = self.require_resources(batch, missing).await?;
+        let owners = self.require_resources(batch, missing).await?;
+        if creation == Creation::ByCaller {
+            require_changeable(access, owners.values())?;
+        }
         let mut specs: HashMap<(ResourceId, &str), &NamedRun<'_>> = HashMap::new();
         for resource in &batch.resources {
             for run in &resource.runs {
@@ -170,7 +176,7 @@ impl MetricService {
             .iter()
             .map(|(resource, name)| {
                 let spec = specs.get(&(*resource, name.as_str())).copied();
-                let owner = || creators.get(resource).and_then(Option::as_deref);
+                let owner = || owners.get(resource).and_then(|owner| owner.creator.as_deref());
                 let creator = if creation == Creation::ByOwner { owner() } else { access.creator() };
                 self.new_named_metric(access, *resource, name, spec, creator, &rules)
             })
@@ -197,24 +203,22 @@ impl MetricService {
         Ok(made)
     }
 
-    /// The creators of the resources of `missing`, if all exist; else names those that do not, in the order of the
-    /// batch.
+    /// The resources of `missing`, if all exist; else names those that do not, in the order of the batch.
     async fn require_resources(
         &self,
         batch: &ResourceBatch<'_>,
         missing: &[(ResourceId, String)],
-    ) -> Result<HashMap<ResourceId, Option<String>>, MetricError> {
+    ) -> Result<HashMap<ResourceId, Resource>, MetricError> {
         let wanted: BTreeSet<_> = missing.iter().map(|(resource, _)| *resource).collect();
         let wanted: Vec<_> = wanted.into_iter().collect();
         let existing = self.indexer.resources_by_id(&wanted).await?;
-        let creators: HashMap<_, _> =
-            existing.into_iter().map(|resource| (resource.id, resource.creator)).collect();
+        let existing: HashMap<_, _> = existing.into_iter().map(|resource| (resource.id, resource)).collect();
         let mut reported: HashSet<ResourceId> = HashSet::new();
         let unknown: Vec<_> = batch
             .resources
             .iter()
             .filter(|resource| {
-                wanted.binary_search(&resource.id).is_ok() && !creators.contains_key(&resource.id)
+                wanted.binary_search(&resource.id).is_ok() && !existing.contains_key(&resource.id)
             })
             .filter(|resource| reported.insert(resource.id))
             .map(|resource| UnknownResource {
@@ -222,7 +226,7 @@ impl MetricService {
                 original_id: resource.original_id.to_string(),
             })
             .collect();
-        if unknown.is_empty() { Ok(creators) } else { Err(MeasureError::UnknownResources(unknown).into()) }
+        if unknown.is_empty() { Ok(existing) } else { Err(MeasureError::UnknownResources(unknown).into()) }
     }
 
     /// A metric of a resource to be made, if its name and unit can be, a policy is found, and the caller may.
@@ -273,6 +277,20 @@ fn require_found(access: &Access<'_>, found: &[Metric]) -> Result<(), MetricErro
             .try_for_each(|creator| access.require(POST_MEASURES, &creator_target(creator)));
     }
     found.iter().try_for_each(|metric| access.require(POST_MEASURES, &metric_target(metric, None)))
+}
+
+/// Refuses unless the caller may change each of these resources, once for each creator where only creators count.
+fn require_changeable<'a>(
+    access: &Access<'_>,
+    resources: impl Iterator<Item = &'a Resource>,
+) -> Result<(), MetricError> {
+    if access.judges_by_creator(UPDATE_RESOURCE) {
+        let creators: BTreeSet<_> = resources.map(|resource| resource.creator.as_deref()).collect();
+        return creators
+            .into_iter()
+            .try_for_each(|creator| access.require(UPDATE_RESOURCE, &creator_target(creator)));
+    }
+    resources.into_iter().try_for_each(|resource| access.require(UPDATE_RESOURCE, &resource_target(resource)))
 }
 
 /// Resource and name of every run, in order.
