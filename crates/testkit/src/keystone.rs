@@ -14,9 +14,10 @@ use std::sync::{Arc, OnceLock};
 use anyhow::{Context, bail};
 use nephometer_model::SystemClock;
 use nephometer_openstack::keystone::{
-    Credentials, DomainRef, HttpOptions, Interface, NamedIn, Request, Scope, Secret, Session, SessionConfig,
-    SignIn, Url,
+    AuthtokenSettings, Credentials, DomainRef, HttpOptions, Interface, NamedIn, Request, Scope, Secret, Session,
+    SessionConfig, SignIn, Url,
 };
+use nephometer_openstack::token::KeystoneAuthenticator;
 use serde_json::{Value, json};
 
 /// Names the state file of a Keystone that runs already.
@@ -151,6 +152,16 @@ impl Keystone {
     /// A fresh token of `user` in project `project`.
     pub async fn token(&self, user: &str, project: &str) -> anyhow::Result<Secret> {
         Ok(self.session(user, self.project(project))?.signed_in().await?.token.clone())
+    }
+
+    /// What recognises callers by its tokens, asking as the user `nephometer`.
+    pub fn authenticator(&self) -> anyhow::Result<Arc<KeystoneAuthenticator>> {
+        let session = Arc::new(self.session("nephometer", self.project("service"))?);
+        let settings = AuthtokenSettings {
+            www_authenticate_uri: "http://keystone.example/v3".to_owned(),
+            ..AuthtokenSettings::default()
+        };
+        Ok(Arc::new(KeystoneAuthenticator::new(session, &settings, Arc::new(SystemClock::new()))))
     }
 
     /// An application credential of `user` in `project` with all roles that the user has there: id and secret.
