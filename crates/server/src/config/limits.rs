@@ -116,6 +116,7 @@ fn allowance(requests_in_flight: u32, measures_per_second: u64, measures_burst: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Config, Layers};
 
     fn section(text: &str) -> LimitsSection {
         let defaults = toml::Table::try_from(LimitsSection::default()).unwrap();
@@ -145,6 +146,30 @@ mod tests {
         assert_eq!(settings.projects["telemetry"], allowance(50, 0, 0));
         assert_eq!(settings.projects["big"], allowance(50, 500, 5000));
         assert_eq!(settings.users["bob"], allowance(0, 100, 800));
+    }
+
+    #[test]
+    fn exceptions_come_from_a_file_or_from_one_variable() {
+        let file = "[[limits.overrides]]\nproject = 'a'\nmeasures_per_second = 5\n";
+        let from_file = Layers { file: Some(("f.toml".into(), file.to_owned())), ..Layers::default() };
+        let text = "[{project = 'a', measures_per_second = 5}]".to_owned();
+        let env = vec![("NEPHOMETER__LIMITS__OVERRIDES".to_owned(), text)];
+        let from_env = Layers { env, ..Layers::default() };
+        for layers in [from_file, from_env] {
+            let config = Config::load(layers).unwrap();
+            assert_eq!(config.limits.settings().projects["a"], allowance(0, 5, 50));
+            let shown = toml::to_string(&config).unwrap();
+            assert!(shown.contains("project = \"a\"") && !shown.contains("user = "), "{shown}");
+        }
+        for wrong in [
+            "[{project = 'a', measures_per_secnd = 5}]",
+            "[{project = 'a', requests_in_flight = -1}]",
+            "a, b",
+        ] {
+            let flags = vec![format!("limits.overrides={wrong}")];
+            let found = Config::load(Layers { flags, ..Layers::default() }).unwrap_err();
+            assert!(found[0].to_string().starts_with("limits.overrides (from --set): "), "{found:?}");
+        }
     }
 
     #[test]
