@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
-use nephometer_openstack::keystone::Secret;
+use nephometer_model::{Secret, SecretUrl};
 
 /// Answers must come within this.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -18,14 +18,15 @@ pub(crate) struct Endpoint {
     pub(crate) path: String,
     /// Sent as `X-Auth-Token`.
     pub(crate) token: Option<Secret>,
-    authorization: String,
+    authorization: Secret,
 }
 
 impl Endpoint {
     /// Parses a URL; the user is `admin` unless it names one.
     pub(crate) fn parse(url: &str) -> Result<Self> {
-        let rest =
-            url.strip_prefix("http://").with_context(|| format!("{url}: expected http://host:port"))?;
+        let rest = url
+            .strip_prefix("http://")
+            .with_context(|| format!("{}: expected http://host:port", SecretUrl::new(url)))?;
         let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
         let (user, authority) = authority.rsplit_once('@').unwrap_or(("admin", authority));
         let user = if user.contains(':') { user.to_owned() } else { format!("{user}:") };
@@ -38,7 +39,7 @@ impl Endpoint {
             authority,
             path: path.trim_end_matches('/').to_owned(),
             token: None,
-            authorization: base64::engine::general_purpose::STANDARD.encode(user),
+            authorization: Secret::new(base64::engine::general_purpose::STANDARD.encode(user)),
         })
     }
 
@@ -99,6 +100,7 @@ impl Connection {
         let Endpoint { authority, path: prefix, token, authorization } = &self.endpoint;
         let token =
             token.as_ref().map_or_else(String::new, |token| format!("X-Auth-Token: {}\r\n", token.expose()));
+        let authorization = authorization.expose();
         let head = format!(
             "{method} {prefix}{path} HTTP/1.1\r\nHost: {authority}\r\nAuthorization: Basic {authorization}\r\n\
              Accept: application/json\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{token}\r\n",
@@ -182,7 +184,7 @@ mod tests {
     fn urls() {
         let endpoint = Endpoint::parse("http://jd@host:1/gnocchi/").unwrap();
         assert_eq!((endpoint.authority.as_str(), endpoint.path.as_str()), ("host:1", "/gnocchi"));
-        assert_eq!(endpoint.authorization, "amQ6");
+        assert_eq!(endpoint.authorization.expose(), "amQ6");
         assert_eq!(Endpoint::parse("http://host").unwrap().authority, "host:80");
         assert!(Endpoint::parse("https://host").is_err());
     }

@@ -3,6 +3,7 @@
 //! are pure and report every problem at once; opening files and sockets comes later.
 
 mod check;
+mod index;
 mod layers;
 mod limits;
 mod sections;
@@ -13,9 +14,11 @@ use nephometer_openstack::keystone::AuthtokenSettings;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use check::parse_listen;
+pub(crate) use index::IndexPlace;
+use index::IndexSection;
 pub(crate) use layers::Layers;
 use limits::LimitsSection;
-use sections::{AdminSection, IndexSection, MetricSection, StorageSection};
+use sections::{AdminSection, MetricSection, StorageSection};
 pub(crate) use sections::{
     AuthMode, ExpirerSection, LogFormat, LogSection, MetricApiSection, PolicySection, SelfMonitoringSection,
     StatsdSection,

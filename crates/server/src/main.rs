@@ -11,6 +11,7 @@ mod host;
 mod identity;
 mod import;
 mod logging;
+mod panics;
 mod policy_file;
 mod process;
 mod roles;
@@ -27,6 +28,7 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    panics::install();
     match commands::run(cli::Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

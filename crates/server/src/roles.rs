@@ -11,7 +11,7 @@ pub(crate) mod statsd;
 use std::future::Future;
 use std::net::SocketAddr;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -70,7 +70,7 @@ impl Handle {
     /// Waits until the role has ended, and says how it ended to the first who asks; errors and panics name the role.
     pub(crate) async fn ended(&mut self) -> Result<()> {
         let Some(task) = &mut self.task else { return Ok(()) };
-        let ended = task.await.unwrap_or_else(|panic| Err(panic.into()));
+        let ended = task.await.unwrap_or_else(|_| Err(anyhow!("it panicked; the log says where")));
         self.task = None;
         ended.with_context(|| format!("role {}", self.name))
     }

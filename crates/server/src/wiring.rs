@@ -1,20 +1,19 @@
 //! Builds what the roles stand on: index, engine, metric service, rules. The only place where adapters meet services.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use nephometer_drivers::{Indexer, MeasureStore, PartCatalog};
 use nephometer_engine::Engine;
 use nephometer_engine::io::FileStorage;
-use nephometer_index_sql::{PostgresSettings, SqlIndex, SqliteSettings};
+use nephometer_index_sql::{SqlIndex, SqliteSettings};
 use nephometer_metric::MetricService;
 use nephometer_model::{ArchivePolicy, ArchivePolicyRule, SystemClock};
+use tokio::task::JoinError;
 
-use crate::config::Config;
+use crate::config::{Config, IndexPlace};
 
-/// SQLite's file in the data directory.
-const INDEX_NAME: &str = "index.sqlite";
 /// The engine's directory in the data directory.
 pub(crate) const MEASURES_NAME: &str = "measures";
 /// The rule that upstream's set-up creates: every metric gets the policy `low`.
@@ -53,29 +52,23 @@ impl Parts {
     pub(crate) async fn close(self) -> Result<()> {
         let engine = Arc::clone(&self.engine);
         drop(self);
-        tokio::task::spawn_blocking(move || engine.stop()).await??;
+        unpanicked(tokio::task::spawn_blocking(move || engine.stop()).await)??;
         Ok(())
     }
 }
 
 /// Opens the index that the configuration names, with its schema brought up to date.
 pub(crate) async fn open_index(config: &Config, clock: &Arc<SystemClock>) -> Result<SqlIndex> {
-    let url = &config.index.url;
     let clock = Arc::clone(clock) as _;
-    if url.starts_with("postgres") {
-        let settings = PostgresSettings::at(url.clone());
-        return SqlIndex::connect_postgres(&settings, clock).await.context("index.url");
-    }
-    let path = sqlite_path(config);
-    std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
-    let settings = SqliteSettings::at(path.clone());
-    SqlIndex::open_sqlite(&settings, clock).with_context(|| format!("the index {}", path.display()))
-}
-
-fn sqlite_path(config: &Config) -> PathBuf {
-    match config.index.url.strip_prefix("sqlite://") {
-        Some(path) => PathBuf::from(path),
-        None => config.storage.data_dir.join(INDEX_NAME),
+    match config.index.open(&config.storage.data_dir)? {
+        IndexPlace::Postgres(settings) => SqlIndex::connect_postgres(&settings, clock)
+            .await
+            .with_context(|| format!("the index {}", settings.url)),
+        IndexPlace::Sqlite(path) => {
+            std::fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+            let settings = SqliteSettings::at(path.clone());
+            SqlIndex::open_sqlite(&settings, clock).with_context(|| format!("the index {}", path.display()))
+        }
     }
 }
 
@@ -92,7 +85,12 @@ async fn open_engine(config: &Config, clock: &Arc<SystemClock>, index: &Arc<SqlI
         let ids = Arc::clone(&clock) as _;
         Ok::<_, anyhow::Error>(Engine::open(settings, storage, catalog, clock, ids, &policies)?)
     });
-    opened.await?.context("the measure store")
+    unpanicked(opened.await)?.context("the measure store")
+}
+
+/// What a thread came to; that it panicked is told without the message, which may hold anything.
+fn unpanicked<T>(outcome: Result<T, JoinError>) -> Result<T> {
+    outcome.map_err(|_| anyhow!("it panicked; the log says where"))
 }
 
 /// A catalog whose parts are in another data directory must not be used: they would all count as lost.

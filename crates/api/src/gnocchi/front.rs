@@ -254,7 +254,8 @@ async fn run(handler: Handler, call: Call, reading: bool) -> Result<Response, Ap
     let _guard = reading.then(|| AbortOnDrop(task.abort_handle()));
     match tokio::time::timeout(timeout, task).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(panic)) => Err(ApiError::internal(&panic)),
+        // What it said is for the panic hook, which knows what may be shown.
+        Ok(Err(_)) => Err(ApiError::internal(&"its handler panicked")),
         Err(_) => Err(ApiError::unavailable("The request took too long", 1)),
     }
 }

@@ -61,7 +61,7 @@ pub async fn read(headers: &HeaderMap, body: Body, limits: BodyLimits) -> Result
         true if raw.len() <= INFLATE_ELSEWHERE_BYTES => inflate(&raw, limits),
         true => tokio::task::spawn_blocking(move || inflate(&raw, limits))
             .await
-            .unwrap_or_else(|error| Err(BodyError::Broken(error.to_string()))),
+            .unwrap_or_else(|_| Err(BodyError::Broken("it cannot be decoded".to_owned()))),
     }
 }
 

@@ -131,13 +131,15 @@ fn point_in_time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Timestamp
     ns.map(Timestamp::from_ns).ok_or_else(|| serde::de::Error::custom("expected a point in time in ISO 8601"))
 }
 
-/// The `token` of an answer, as `T` sees it.
+/// The `token` of an answer, as `T` sees it. A failure tells where, and repeats nothing: nobody knows what the answer holds.
 pub(super) fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, String> {
     #[derive(Deserialize)]
     struct Answer<T> {
         token: T,
     }
-    serde_json::from_slice::<Answer<T>>(body).map(|answer| answer.token).map_err(|error| error.to_string())
+    serde_json::from_slice::<Answer<T>>(body).map(|answer| answer.token).map_err(|error| {
+        format!("it is no description of a token (line {}, column {})", error.line(), error.column())
+    })
 }
 
 #[cfg(test)]

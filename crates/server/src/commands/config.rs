@@ -38,6 +38,7 @@ pub(super) fn check(global: &GlobalArgs) -> Result<()> {
     // Warnings about the policy file go to the log.
     logging::start(&config.log)?;
     PolicyFile::load(&config.policy)?;
+    config.index.open(&config.storage.data_dir)?;
     Recognition::open(&config, Arc::new(SystemClock::new()))?;
     say("the configuration is fine\n")
 }

@@ -29,14 +29,7 @@ impl Config {
         if !self.admin.listen.is_empty() {
             check("admin.listen", &self.admin.listen);
         }
-        let url = &self.index.url;
-        let schemes = ["postgresql://", "postgres://", "sqlite:///"];
-        if !url.is_empty() && !schemes.iter().any(|scheme| url.starts_with(scheme)) {
-            problems.push(Problem::new(format!(
-                "index.url: expected postgresql://…, sqlite:///path or nothing, found `{}`",
-                url.split("://").next().unwrap_or_default()
-            )));
-        }
+        problems.extend(self.index.problems());
     }
 
     fn check_identity(&self, problems: &mut Vec<Problem>) {

@@ -100,11 +100,18 @@ impl Layers {
                     value: Raw::Text(text.to_owned()),
                     source: Source::Flag,
                 }),
-                None => problems.push(Problem::new(format!("--set {flag}: expected section.key=value"))),
+                None => problems
+                    .push(Problem::new(format!("--set {}: expected section.key=value", name_in(&flag)))),
             }
         }
         given
     }
+}
+
+/// The beginning of `flag` that can be a key: the rest may be a secret.
+fn name_in(flag: &str) -> &str {
+    let is_name = |c: char| c.is_ascii_lowercase() || c == '_' || c == '.';
+    &flag[..flag.find(|c| !is_name(c)).unwrap_or(flag.len())]
 }
 
 /// Where a file is no TOML, and why. The line itself is not repeated: it may hold a secret.

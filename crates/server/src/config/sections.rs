@@ -47,13 +47,6 @@ impl Default for LogSection {
     }
 }
 
-/// Where the index lives.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct IndexSection {
-    /// `postgresql://…`, `sqlite:///path`, or empty for SQLite inside the data directory.
-    pub(crate) url: String,
-}
-
 /// Who may do what.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PolicySection {

@@ -106,8 +106,8 @@ pub(super) const KEYSTONE_OPTIONS: &[(&str, Form)] = &[
     ("auth_url", Form::Text),
     ("username", Form::Text),
     ("user_id", Form::Text),
-    ("password", Form::Text),
-    ("token", Form::Text),
+    ("password", Form::Secret),
+    ("token", Form::Secret),
     ("user_domain_id", Form::Text),
     ("user_domain_name", Form::Text),
     ("project_id", Form::Text),
@@ -122,7 +122,7 @@ pub(super) const KEYSTONE_OPTIONS: &[(&str, Form)] = &[
     ("trust_id", Form::Text),
     ("application_credential_id", Form::Text),
     ("application_credential_name", Form::Text),
-    ("application_credential_secret", Form::Text),
+    ("application_credential_secret", Form::Secret),
     ("cafile", Form::Text),
     ("certfile", Form::Text),
     ("keyfile", Form::Text),
@@ -142,6 +142,8 @@ pub(super) const KEYSTONE_OPTIONS: &[(&str, Form)] = &[
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     Text,
+    /// Not at all: a file that is to hold it is proposed.
+    Secret,
     Boolean,
     Integer,
     Number,

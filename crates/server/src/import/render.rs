@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
+use nephometer_model::SecretUrl;
 use toml::Value;
 
 use super::ini::Ini;
@@ -52,7 +53,14 @@ fn index(ini: &Ini, out: &mut Out) {
     match url.split_once("://") {
         Some((scheme, rest)) if scheme.starts_with("postgresql") => {
             out.comment("Make one beside Gnocchi's and name it here; without it the index is SQLite in storage.data_dir.");
-            out.proposed("url", &format!("postgresql://{rest}"));
+            let url = SecretUrl::new(format!("postgresql://{rest}"));
+            let shown = url.to_string();
+            if shown != url.expose() {
+                out.comment(
+                    "Its password is not repeated here: put one into a file, and name that as password_file.",
+                );
+            }
+            out.proposed("url", &shown);
         }
         Some((scheme, _)) => {
             out.comment(&format!(
@@ -85,7 +93,8 @@ fn metric_api(ini: &Ini, out: &mut Out) {
     number(ini, out, ("DEFAULT", "graceful_shutdown_timeout"), "stop_timeout_seconds");
 }
 
-/// The service user and what concerns its callers' tokens; the values are not repeated in comments, they may be secrets.
+/// The service user and what concerns its callers' tokens. Secrets stay where they are: what is printed here may end up in
+/// any file, and in terminals.
 fn keystone(ini: &Ini, out: &mut Out) {
     const SECTION: &str = "keystone_authtoken";
     let given: Vec<_> =
@@ -96,6 +105,12 @@ fn keystone(ini: &Ini, out: &mut Out) {
     out.section(SECTION);
     for (name, form) in given {
         match form {
+            Form::Secret => {
+                out.comment(&format!(
+                    "{name} is not repeated here: put it into a file that only this program may read, and name that"
+                ));
+                out.proposed(&format!("{name}_file"), &format!("/etc/nephometer/{name}"));
+            }
             Form::Text => out.key(name, ini.get(SECTION, name).unwrap_or_default()),
             Form::Boolean => boolean(ini, out, (SECTION, name), name),
             Form::Integer => integer(ini, out, (SECTION, name), name),
