@@ -5,5 +5,7 @@ pub mod accept;
 pub mod address;
 pub mod body;
 pub mod cors;
+mod lingering;
 pub mod query;
 pub mod server;
+pub mod tls;

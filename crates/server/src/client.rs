@@ -1,12 +1,16 @@
 //! A tiny HTTP/1.1 client on one kept-alive connection, blocking, for a thread of its own.
 
+mod stream;
+
 use std::io::{BufRead, BufReader, IoSlice, Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use base64::Engine as _;
 use nephometer_model::{Secret, SecretUrl};
+
+use stream::Stream;
 
 /// Answers must come within this.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -19,6 +23,8 @@ pub(crate) struct Endpoint {
     /// Sent as `X-Auth-Token`.
     pub(crate) token: Option<Secret>,
     authorization: Secret,
+    /// Over TLS, whoever is there.
+    is_unproven: bool,
 }
 
 impl Endpoint {
@@ -39,8 +45,15 @@ impl Endpoint {
             authority,
             path: path.trim_end_matches('/').to_owned(),
             token: None,
+            is_unproven: false,
             authorization: Secret::new(base64::engine::general_purpose::STANDARD.encode(user)),
         })
+    }
+
+    /// A server on this machine, found by its run file. Where it speaks TLS nobody has to vouch for it: nothing is said to
+    /// it that others may not know, and its certificate is for the names by which others reach it.
+    pub(crate) fn of_run_file(address: SocketAddr, is_tls: bool) -> Result<Self> {
+        Ok(Self { is_unproven: is_tls, ..Self::parse(&format!("http://{address}"))? })
     }
 
     /// The same with a Keystone token in each request.
@@ -70,7 +83,7 @@ impl Answer {
 /// One connection.
 pub(crate) struct Connection {
     endpoint: Endpoint,
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Stream>,
     /// Memory for the next answer's body.
     spare: Vec<u8>,
 }
@@ -83,6 +96,7 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         stream.set_write_timeout(Some(TIMEOUT))?;
+        let stream = if endpoint.is_unproven { Stream::unproven(stream)? } else { Stream::Plain(stream) };
         Ok(Self {
             endpoint: endpoint.clone(),
             stream: BufReader::with_capacity(1 << 16, stream),
@@ -92,12 +106,12 @@ impl Connection {
 
     /// Waits longer for answers.
     pub(crate) fn wait_at_most(&mut self, timeout: Duration) -> Result<()> {
-        Ok(self.stream.get_ref().set_read_timeout(Some(timeout))?)
+        Ok(self.stream.get_ref().socket().set_read_timeout(Some(timeout))?)
     }
 
     /// Sends a request and reads the answer wholly.
     pub(crate) fn request(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Answer> {
-        let Endpoint { authority, path: prefix, token, authorization } = &self.endpoint;
+        let Endpoint { authority, path: prefix, token, authorization, .. } = &self.endpoint;
         let token =
             token.as_ref().map_or_else(String::new, |token| format!("X-Auth-Token: {}\r\n", token.expose()));
         let authorization = authorization.expose();

@@ -7,6 +7,7 @@ mod index;
 mod layers;
 mod limits;
 mod sections;
+mod tls;
 
 use std::fmt;
 
@@ -23,6 +24,7 @@ pub(crate) use sections::{
     AuthMode, ExpirerSection, LogFormat, LogSection, MetricApiSection, PolicySection, SelfMonitoringSection,
     StatsdSection,
 };
+pub(crate) use tls::TlsSection;
 
 /// The documented default file; a test holds it to [`Config::default`].
 pub(crate) const DEFAULT_FILE: &str = include_str!("../../../doc/nephometer.toml");

@@ -3,6 +3,7 @@
 //! `cli` says what can be asked, `commands` does it, `wiring` builds what the roles stand on, `roles` runs them.
 
 mod bench;
+mod certificates;
 mod cli;
 mod client;
 mod commands;
@@ -29,6 +30,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     panics::install();
+    // rustls asks for one where a library does not name its own; nobody can have been first.
+    drop(rustls::crypto::ring::default_provider().install_default());
     match commands::run(cli::Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

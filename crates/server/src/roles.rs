@@ -4,7 +4,7 @@
 pub(crate) mod admin;
 pub(crate) mod expirer;
 pub(crate) mod metric_api;
-pub(crate) mod policy_reload;
+pub(crate) mod reload;
 pub(crate) mod self_monitoring;
 pub(crate) mod statsd;
 

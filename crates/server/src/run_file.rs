@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 
+use crate::client::Endpoint;
+
 const LOCK_NAME: &str = "lock";
 const RUN_NAME: &str = "run.json";
 
@@ -78,9 +80,27 @@ pub(crate) struct RunFile {
     pub(crate) metric_api: SocketAddr,
     /// `/metrics` and `/status`, where they are served.
     pub(crate) admin: Option<SocketAddr>,
+    /// Which of them speak TLS.
+    #[serde(default)]
+    pub(crate) tls: Vec<String>,
 }
 
 impl RunFile {
+    /// The scheme of URLs on a listener.
+    pub(crate) fn scheme(&self, listener: &str) -> &'static str {
+        if self.tls.iter().any(|name| name == listener) { "https" } else { "http" }
+    }
+
+    /// Where the metric API is.
+    pub(crate) fn metric_api_url(&self) -> String {
+        format!("{}://{}", self.scheme("metric_api"), self.metric_api)
+    }
+
+    /// Where `/status` and `/metrics` are, where they are served.
+    pub(crate) fn admin_endpoint(&self) -> Option<Endpoint> {
+        Endpoint::of_run_file(self.admin?, self.scheme("admin") == "https").ok()
+    }
+
     /// The run file of a data directory; nothing where no server runs there.
     pub(crate) fn read(data_dir: &Path) -> Result<Option<Self>> {
         let path = data_dir.join(RUN_NAME);
@@ -106,7 +126,8 @@ mod tests {
         let lock = DataDirLock::acquire(&data_dir).unwrap();
         let refused = DataDirLock::acquire(&data_dir).unwrap_err().to_string();
         assert!(refused.contains("another process uses the data directory"), "{refused}");
-        let run = RunFile { pid: 1, metric_api: "127.0.0.1:8041".parse().unwrap(), admin: None };
+        let run =
+            RunFile { pid: 1, metric_api: "127.0.0.1:8041".parse().unwrap(), admin: None, tls: Vec::new() };
         lock.write_run_file(&run).unwrap();
         assert_eq!(RunFile::read(&data_dir).unwrap(), Some(run));
         drop(lock);

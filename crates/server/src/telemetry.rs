@@ -3,6 +3,7 @@
 //! Requests are counted where they enter (see [`count_requests`]); what the store, the index and the process know
 //! about themselves is asked for when somebody looks.
 
+mod certificates;
 mod snapshot;
 
 use std::fmt::{self, Write as _};
@@ -22,6 +23,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+pub(crate) use certificates::CertificateFigures;
 pub(crate) use snapshot::{IndexStatus, KeystoneFigures, LimitFigures, ProcessStatus, Snapshot};
 
 /// What a request is about, as operators think of load.

@@ -10,6 +10,7 @@ use nephometer_model::Clock;
 use nephometer_openstack::token::KeystoneAuthenticator;
 use tokio::sync::Mutex;
 
+use crate::certificates::Certificates;
 use crate::process::process_use;
 use crate::telemetry::{IndexStatus, ProcessStatus, Snapshot, Telemetry};
 
@@ -24,6 +25,7 @@ pub(crate) struct Watcher {
     service: Arc<MetricService>,
     keystone: Option<Arc<KeystoneAuthenticator>>,
     limits: Arc<Limits>,
+    certificates: Arc<Certificates>,
     clock: Arc<dyn Clock>,
     start_ns: u64,
     counts: Mutex<Option<Counted>>,
@@ -45,10 +47,22 @@ impl Watcher {
         service: Arc<MetricService>,
         keystone: Option<Arc<KeystoneAuthenticator>>,
         limits: Arc<Limits>,
+        certificates: Arc<Certificates>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let start_ns = clock.monotonic_ns();
-        Self { telemetry, indexer, store, service, keystone, limits, clock, start_ns, counts: Mutex::new(None) }
+        Self {
+            telemetry,
+            indexer,
+            store,
+            service,
+            keystone,
+            limits,
+            certificates,
+            clock,
+            start_ns,
+            counts: Mutex::new(None),
+        }
     }
 
     /// How everything is now.
@@ -63,6 +77,7 @@ impl Watcher {
             index: self.index().await,
             keystone: self.keystone.as_ref().map(|keystone| keystone.status().into()),
             limits: self.limits.status().into(),
+            certificates: self.certificates.figures(),
             process: ProcessStatus::new(pid, process_use(pid).unwrap_or_default()),
         }
     }

@@ -96,7 +96,7 @@ async fn normalised(state: &GnocchiState, inner: Router, request: Request) -> Re
     let (mut parts, body) = request.into_parts();
     let asked = Asked::of(&parts.method, &parts.headers);
     let (prefix, path) = split_prefix(parts.uri.path(), &state.settings.path_prefix);
-    let base = BaseUrl::of(&parts.headers, &parts.uri, prefix, state.settings.trust_proxy_headers);
+    let base = BaseUrl::of(&parts, prefix, state.settings.trust_proxy_headers);
     if path == "/v1" && parts.method == Method::GET {
         return redirect(&base.url("/v1/"), &asked);
     }
@@ -161,7 +161,7 @@ async fn dispatch(
     let (mut parts, request_body) = request.into_parts();
     let site = parts.extensions.remove::<Site>();
     let Site { base, asked } = site.unwrap_or_else(|| Site {
-        base: BaseUrl::of(&parts.headers, &parts.uri, "", false),
+        base: BaseUrl::of(&parts, "", false),
         asked: Asked::of(&parts.method, &parts.headers),
     });
     let limits = state.settings.body;

@@ -1,6 +1,27 @@
 //! Where the client believes the service to be: scheme, host and path prefix, as asked for or as a proxy says.
 
-use http::{HeaderMap, Uri, header};
+use http::header;
+use http::request::Parts;
+
+/// How a request came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// Over a bare connection.
+    #[default]
+    Plain,
+    /// Over TLS.
+    Tls,
+}
+
+impl Transport {
+    /// The scheme of URLs that are reached so.
+    pub fn scheme(self) -> &'static str {
+        match self {
+            Self::Plain => "http",
+            Self::Tls => "https",
+        }
+    }
+}
 
 /// Root of the URLs that answers mention.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,12 +35,14 @@ pub struct BaseUrl {
 impl BaseUrl {
     /// The root for a request. `prefix` is the part of its path that belongs to the configured mount point; headers of
     /// proxies count only where `trust_proxy_headers`.
-    pub fn of(headers: &HeaderMap, uri: &Uri, prefix: &str, trust_proxy_headers: bool) -> Self {
+    pub fn of(parts: &Parts, prefix: &str, trust_proxy_headers: bool) -> Self {
+        let Parts { headers, uri, extensions, .. } = parts;
+        let transport = extensions.get::<Transport>().copied().unwrap_or_default();
         let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
         let own_host =
             uri.authority().map(|authority| authority.as_str()).or_else(|| text(header::HOST.as_str()));
         let mut base = Self {
-            scheme: "http".to_owned(),
+            scheme: transport.scheme().to_owned(),
             host: own_host.unwrap_or("localhost").to_owned(),
             prefix: prefix.to_owned(),
         };
@@ -68,16 +91,26 @@ fn is_host(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
-    fn base(pairs: &[(&'static str, &'static str)], trust: bool) -> String {
-        let mut headers = HeaderMap::new();
+    fn parts(pairs: &[(&'static str, &'static str)]) -> Parts {
+        let mut request = http::Request::get("/v1");
         for (name, value) in pairs {
-            headers.insert(*name, HeaderValue::from_static(value));
+            request = request.header(*name, *value);
         }
-        BaseUrl::of(&headers, &Uri::from_static("/v1"), "/gnocchi", trust).url("/v1/")
+        request.body(()).unwrap().into_parts().0
+    }
+
+    fn base(pairs: &[(&'static str, &'static str)], trust: bool) -> String {
+        BaseUrl::of(&parts(pairs), "/gnocchi", trust).url("/v1/")
+    }
+
+    #[test]
+    fn links_lead_to_where_the_request_came() {
+        let mut parts = parts(&[("host", "own:8041")]);
+        assert_eq!(BaseUrl::of(&parts, "", false).url("/"), "http://own:8041/");
+        parts.extensions.insert(Transport::Tls);
+        assert_eq!(BaseUrl::of(&parts, "", false).url("/"), "https://own:8041/");
     }
 
     #[test]

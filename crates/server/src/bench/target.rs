@@ -120,7 +120,7 @@ impl Target {
         loop {
             let url = match &address {
                 Some(url) => Some(url.clone()),
-                None => RunFile::read(data_dir)?.map(|run| format!("http://{}", run.metric_api)),
+                None => RunFile::read(data_dir)?.map(|run| run.metric_api_url()),
             };
             if let Some(url) = url {
                 self.endpoint = Endpoint::parse(&url)?.with_token(self.endpoint.token.clone());
@@ -188,7 +188,7 @@ impl Target {
     /// What a server of ours counts about itself, as OpenMetrics text.
     pub(super) fn own_metrics(&self) -> Option<String> {
         let run = RunFile::read(self.data_dir()?).ok()??;
-        let endpoint = Endpoint::parse(&format!("http://{}", run.admin?)).ok()?;
+        let endpoint = run.admin_endpoint()?;
         let answer =
             Connection::open(&endpoint).and_then(|mut admin| admin.request("GET", "/metrics", b"")).ok()?;
         String::from_utf8(answer.body).ok()

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
-use nephometer_model::SystemClock;
+use nephometer_model::{Clock, SystemClock};
 
+use crate::certificates::Certificates;
 use crate::cli::{ConfigCommand, GlobalArgs};
 use crate::config::{Config, DEFAULT_FILE, Layers};
 use crate::identity::Recognition;
@@ -39,6 +40,8 @@ pub(super) fn check(global: &GlobalArgs) -> Result<()> {
     logging::start(&config.log)?;
     PolicyFile::load(&config.policy)?;
     config.index.open(&config.storage.data_dir)?;
-    Recognition::open(&config, Arc::new(SystemClock::new()))?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    Certificates::open(&config, &clock)?.warn_of_ends();
+    Recognition::open(&config, clock)?;
     say("the configuration is fine\n")
 }

@@ -8,14 +8,13 @@ use nephometer_drivers::{Indexer, MeasureStore, PolicyEnforcer};
 use nephometer_model::{Clock, SystemClock};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::certificates::Certificates;
 use crate::cli::{GlobalArgs, ServeArgs};
 use crate::config::{AuthMode, Config};
 use crate::identity::Recognition;
 use crate::logging;
 use crate::policy_file::PolicyFile;
-use crate::roles::{
-    Handle, Shutdown, Stop, admin, expirer, metric_api, policy_reload, self_monitoring, statsd,
-};
+use crate::roles::{Handle, Shutdown, Stop, admin, expirer, metric_api, reload, self_monitoring, statsd};
 use crate::run_file::{DataDirLock, RunFile};
 use crate::telemetry::Telemetry;
 use crate::watcher::Watcher;
@@ -49,8 +48,10 @@ async fn serve(config: &Config, clock: SystemClock, lock: &DataDirLock) -> Resul
 /// Starts the roles, says so, and stops them when a signal or the end of one of them asks for it.
 async fn run_roles(config: &Config, lock: &DataDirLock, parts: &Parts, signals: &mut Signals) -> Result<()> {
     let (stop, shutdown) = Stop::new();
-    let mut roles = start_roles(config, parts, &shutdown).await?;
-    let outcome = match announce(config, lock, &roles) {
+    let clock = Arc::clone(&parts.clock) as Arc<dyn Clock>;
+    let certificates = Arc::new(Certificates::open(config, &clock)?);
+    let mut roles = start_roles(config, parts, &certificates, &shutdown).await?;
+    let outcome = match announce(config, lock, &roles, &certificates) {
         Ok(()) => until_stopped(&mut roles, signals).await,
         failed => failed,
     };
@@ -64,12 +65,23 @@ async fn run_roles(config: &Config, lock: &DataDirLock, parts: &Parts, signals: 
     outcome
 }
 
-fn announce(config: &Config, lock: &DataDirLock, roles: &[Handle]) -> Result<()> {
-    lock.write_run_file(&run_file(roles)?)?;
-    say(&greeting(config, roles))
+fn announce(
+    config: &Config,
+    lock: &DataDirLock,
+    roles: &[Handle],
+    certificates: &Certificates,
+) -> Result<()> {
+    let run = run_file(roles, certificates)?;
+    lock.write_run_file(&run)?;
+    say(&greeting(config, roles, &run))
 }
 
-async fn start_roles(config: &Config, parts: &Parts, shutdown: &Shutdown) -> Result<Vec<Handle>> {
+async fn start_roles(
+    config: &Config,
+    parts: &Parts,
+    certificates: &Arc<Certificates>,
+    shutdown: &Shutdown,
+) -> Result<Vec<Handle>> {
     let clock = Arc::clone(&parts.clock) as Arc<dyn Clock>;
     let telemetry = Arc::new(Telemetry::new(Arc::clone(&clock)));
     let recognition = Recognition::open(config, Arc::clone(&clock))?;
@@ -82,6 +94,7 @@ async fn start_roles(config: &Config, parts: &Parts, shutdown: &Shutdown) -> Res
         Arc::clone(&parts.service),
         recognition.keystone,
         Arc::clone(&limits),
+        Arc::clone(certificates),
         clock,
     ));
     let policy = Arc::new(PolicyFile::load(&config.policy)?);
@@ -96,14 +109,17 @@ async fn start_roles(config: &Config, parts: &Parts, shutdown: &Shutdown) -> Res
         enforcer: Arc::clone(&policy) as Arc<dyn PolicyEnforcer>,
         limits,
         telemetry,
+        tls: certificates.of("metric_api"),
     };
     roles.push(metric_api::start(api, &config.metric_api, shutdown.clone()).await?);
     if !config.admin.listen.is_empty() {
-        roles.push(admin::start(Arc::clone(&watcher), &config.admin.listen, shutdown.clone()).await?);
+        let tls = certificates.of("admin");
+        roles.push(admin::start(Arc::clone(&watcher), &config.admin.listen, tls, shutdown.clone()).await?);
     }
     if config.statsd.enabled {
         let service = Arc::clone(&parts.service);
-        roles.push(statsd::start(service, &config.statsd, shutdown.clone()).await?);
+        let tls = certificates.of("statsd");
+        roles.push(statsd::start(service, &config.statsd, tls, shutdown.clone()).await?);
     }
     if config.self_monitoring.enabled {
         let deps = self_monitoring::Deps {
@@ -113,7 +129,7 @@ async fn start_roles(config: &Config, parts: &Parts, shutdown: &Shutdown) -> Res
         };
         roles.push(self_monitoring::start(deps, &config.self_monitoring, shutdown.clone()));
     }
-    roles.push(policy_reload::start(policy, shutdown.clone()));
+    roles.push(reload::start(policy, Arc::clone(certificates), shutdown.clone())?);
     Ok(roles)
 }
 
@@ -143,8 +159,13 @@ fn address(roles: &[Handle], name: &str) -> Option<std::net::SocketAddr> {
     roles.iter().find(|role| role.name == name).and_then(|role| role.address)
 }
 
-fn run_file(roles: &[Handle]) -> Result<RunFile> {
+fn run_file(roles: &[Handle], certificates: &Certificates) -> Result<RunFile> {
     Ok(RunFile {
+        tls: roles
+            .iter()
+            .map(|role| role.name.to_owned())
+            .filter(|name| certificates.of(name).is_some())
+            .collect(),
         pid: std::process::id(),
         metric_api: address(roles, "metric_api").context("the metric API has an address")?,
         admin: address(roles, "admin"),
@@ -152,30 +173,30 @@ fn run_file(roles: &[Handle]) -> Result<RunFile> {
 }
 
 /// What a person who started the program wants to know.
-fn greeting(config: &Config, roles: &[Handle]) -> String {
+fn greeting(config: &Config, roles: &[Handle], run: &RunFile) -> String {
     let mut text = format!(
         "Nephometer {} is ready; its data is in {}\n",
         env!("CARGO_PKG_VERSION"),
         config.storage.data_dir.display()
     );
+    let statsd = if config.statsd.udp { "statsd (UDP and TCP)" } else { "statsd (TCP)" };
     let lines = [
-        ("metric_api", "metric API (Gnocchi v1)", "http://", "/"),
-        ("statsd", "statsd (UDP and TCP)", "", ""),
-        ("admin", "own metrics", "http://", "/metrics"),
+        ("metric_api", "metric API (Gnocchi v1)", "/"),
+        ("statsd", statsd, ""),
+        ("admin", "own metrics", "/metrics"),
     ];
-    for (name, title, scheme, path) in lines {
+    for (name, title, path) in lines {
         if let Some(address) = address(roles, name) {
+            let scheme = if path.is_empty() { String::new() } else { format!("{}://", run.scheme(name)) };
             text.push_str(&format!("  {title:<24} {scheme}{address}{path}\n"));
         }
     }
-    if let Some(address) = address(roles, "metric_api") {
-        let next = match config.metric_api.auth_mode {
-            AuthMode::Keystone => {
-                "python-openstackclient gnocchiclient && openstack metric resource list".to_owned()
-            }
-            _ => format!("gnocchiclient && gnocchi --endpoint http://{address} resource list"),
-        };
-        text.push_str(&format!("Next:  pip install {next}\n"));
-    }
+    let next = match config.metric_api.auth_mode {
+        AuthMode::Keystone => {
+            "python-openstackclient gnocchiclient && openstack metric resource list".to_owned()
+        }
+        _ => format!("gnocchiclient && gnocchi --endpoint {} resource list", run.metric_api_url()),
+    };
+    text.push_str(&format!("Next:  pip install {next}\n"));
     text
 }

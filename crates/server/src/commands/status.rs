@@ -7,10 +7,10 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::cli::{GlobalArgs, StatusArgs};
-use crate::client::{Connection, Endpoint};
+use crate::client::Connection;
 use crate::process::{directory_bytes, process_use};
 use crate::run_file::RunFile;
-use crate::telemetry::{KeystoneFigures, LimitFigures, Snapshot};
+use crate::telemetry::{CertificateFigures, KeystoneFigures, LimitFigures, Snapshot};
 use crate::wiring::MEASURES_NAME;
 
 use super::{load_config, say};
@@ -69,8 +69,8 @@ pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<()> {
 }
 
 fn ask(run: &RunFile) -> Result<Snapshot> {
-    let admin = run.admin.context("it serves no status")?;
-    let mut connection = Connection::open(&Endpoint::parse(&format!("http://{admin}"))?)?;
+    let admin = run.admin_endpoint().context("it serves no status")?;
+    let mut connection = Connection::open(&admin)?;
     Ok(serde_json::from_value(connection.request("GET", "/status", b"")?.json()?)?)
 }
 
@@ -91,7 +91,7 @@ fn table(status: &Status) -> String {
         }
         Status::Silent { run, data_bytes } => {
             rows.push(("state", format!("running as process {}; admin.listen is off", run.pid)));
-            rows.push(("metric API", format!("http://{}/", run.metric_api)));
+            rows.push(("metric API", format!("{}/", run.metric_api_url())));
             data_bytes
         }
         Status::Running { run, data_bytes, snapshot } => {
@@ -104,9 +104,19 @@ fn table(status: &Status) -> String {
 }
 
 fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
-    let Snapshot { version, uptime_seconds, store, metric_cache, index, keystone, limits, process } = snapshot;
+    let Snapshot {
+        version,
+        uptime_seconds,
+        store,
+        metric_cache,
+        index,
+        keystone,
+        limits,
+        certificates,
+        process,
+    } = snapshot;
     rows.push(("state", format!("running {version} as process {} for {uptime_seconds:.0} s", run.pid)));
-    rows.push(("metric API", format!("http://{}/", run.metric_api)));
+    rows.push(("metric API", format!("{}/", run.metric_api_url())));
     let writes = store.refusing_writes.as_ref().map(|reason| format!("refused: {reason}"));
     rows.push(("writes", writes.unwrap_or_else(|| "accepted".to_owned())));
     rows.push((
@@ -133,6 +143,7 @@ fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
         ));
     }
     rows.extend(refused(limits).map(|text| ("refused by limits", text)));
+    rows.extend(certificates.iter().map(|certificate| ("TLS", good_until(certificate))));
     rows.push(("measures written", store.measures_written.to_string()));
     rows.push(("in memory", format!("{} measures of {} series", store.head_measures, store.head_series)));
     rows.push(("cache", format!("{} metrics in {} bytes", metric_cache.entries, metric_cache.bytes)));
@@ -160,6 +171,15 @@ fn refused(limits: &LimitFigures) -> Option<String> {
         "{refused_in_flight} requests in flight, {refused_measures} for their measures, {refused_request_size} for their \
          size; most of {first}{others}"
     ))
+}
+
+fn good_until(certificate: &CertificateFigures) -> String {
+    let CertificateFigures { listener, not_after, left_seconds, is_ending, failure, .. } = certificate;
+    let days = left_seconds.div_euclid(86_400);
+    let renew = if *is_ending { "; renew it" } else { "" };
+    let failure =
+        failure.as_ref().map_or_else(String::new, |reason| format!("; its files cannot be used: {reason}"));
+    format!("certificate of {listener} is good until {not_after} ({days} days){renew}{failure}")
 }
 
 fn reached(keystone: &KeystoneFigures) -> String {

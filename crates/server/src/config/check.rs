@@ -46,32 +46,45 @@ impl Config {
                 api.remote_user_header
             )));
         }
+        for (section, tls) in
+            [("metric_api", &api.tls), ("admin", &self.admin.tls), ("statsd", &self.statsd.tls)]
+        {
+            problems.extend(tls.problems(section));
+        }
         self.check_exposure(problems);
     }
 
     /// What listens beyond loopback without checking who speaks must be wanted in as many words.
     fn check_exposure(&self, problems: &mut Vec<Problem>) {
         let Self { metric_api, admin, statsd, .. } = self;
-        let is_proven = metric_api.auth_mode == AuthMode::Keystone;
+        let is_proven = metric_api.auth_mode == AuthMode::Keystone || metric_api.tls.proves_clients();
         let trust = match metric_api.auth_mode {
             AuthMode::RemoteUser => "auth_mode=remoteuser believes the header of whoever sends it",
             _ => "auth_mode=basic checks no password",
         };
         for (section, listen, allowed, why) in [
             ("metric_api", &metric_api.listen, metric_api.allow_insecure_listen || is_proven, trust),
-            ("admin", &admin.listen, admin.allow_insecure_listen, "it tells everybody"),
+            (
+                "admin",
+                &admin.listen,
+                admin.allow_insecure_listen || admin.tls.proves_clients(),
+                "it tells everybody",
+            ),
             (
                 "statsd",
                 &statsd.listen,
-                statsd.allow_insecure_listen || !statsd.enabled,
+                statsd.allow_insecure_listen
+                    || !statsd.enabled
+                    || (!statsd.udp && statsd.tls.proves_clients()),
                 "it takes from everybody",
             ),
         ] {
             let Ok(address) = parse_listen(listen) else { continue };
             if !allowed && !is_loopback(address.ip()) {
                 problems.push(Problem::new(format!(
-                    "{section}.listen: {why}, and {address} is not loopback; set {section}.allow_insecure_listen=true if \
-                     only those can reach it who may"
+                    "{section}.listen: {why}, and {address} is not loopback; let clients show certificates \
+                     ({section}.tls_client_ca_file), or set {section}.allow_insecure_listen=true if only those can \
+                     reach it who may"
                 )));
             }
         }

@@ -9,6 +9,8 @@ use nephometer_model::{AggregationMethod, MethodSet};
 use nephometer_openstack::policy::PolicyOptions;
 use serde::{Deserialize, Serialize};
 
+use super::TlsSection;
+
 /// Where data lives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StorageSection {
@@ -118,6 +120,9 @@ pub(crate) struct MetricApiSection {
     pub(crate) body_read_timeout_seconds: f64,
     /// Requests that run when the server is told to stop may take so long to finish.
     pub(crate) stop_timeout_seconds: f64,
+    /// Whether and how it speaks TLS.
+    #[serde(flatten)]
+    pub(crate) tls: TlsSection,
 }
 
 impl Default for MetricApiSection {
@@ -137,6 +142,7 @@ impl Default for MetricApiSection {
             header_read_timeout_seconds: 75.0,
             body_read_timeout_seconds: 60.0,
             stop_timeout_seconds: 30.0,
+            tls: TlsSection::default(),
         }
     }
 }
@@ -191,11 +197,15 @@ pub(crate) struct AdminSection {
     pub(crate) listen: String,
     /// Whether it may listen beyond loopback, where it tells everybody.
     pub(crate) allow_insecure_listen: bool,
+    /// Whether and how it speaks TLS.
+    #[serde(flatten)]
+    pub(crate) tls: TlsSection,
 }
 
 impl Default for AdminSection {
     fn default() -> Self {
-        Self { listen: "127.0.0.1:8049".to_owned(), allow_insecure_listen: false }
+        let tls = TlsSection::default();
+        Self { listen: "127.0.0.1:8049".to_owned(), allow_insecure_listen: false, tls }
     }
 }
 
@@ -217,8 +227,10 @@ impl Default for SelfMonitoringSection {
 /// The statsd listeners.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct StatsdSection {
-    /// Whether UDP and TCP are listened to.
+    /// Whether TCP, and UDP unless told otherwise, are listened to.
     pub(crate) enabled: bool,
+    /// Whether UDP is.
+    pub(crate) udp: bool,
     /// Address and port of both.
     pub(crate) listen: String,
     /// Whether it may listen beyond loopback, where it takes from everybody.
@@ -231,18 +243,23 @@ pub(crate) struct StatsdSection {
     pub(crate) archive_policy_name: String,
     /// How long values are accumulated.
     pub(crate) flush_delay_seconds: f64,
+    /// Whether and how TCP speaks TLS.
+    #[serde(flatten)]
+    pub(crate) tls: TlsSection,
 }
 
 impl Default for StatsdSection {
     fn default() -> Self {
         Self {
             enabled: true,
+            udp: true,
             listen: "127.0.0.1:8125".to_owned(),
             allow_insecure_listen: false,
             resource_id: "statsd".to_owned(),
             creator: "admin".to_owned(),
             archive_policy_name: String::new(),
             flush_delay_seconds: 10.0,
+            tls: TlsSection::default(),
         }
     }
 }

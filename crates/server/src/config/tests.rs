@@ -97,6 +97,25 @@ fn meaning_is_checked_after_merging() {
 }
 
 #[test]
+fn certificates_of_all_clients_are_authentication() {
+    let asking = ["admin.listen=0.0.0.0:1", "admin.tls_cert_file=a.pem", "admin.tls_client_ca_file=ca.pem"];
+    Config::load(layers("", &[], &asking)).unwrap();
+    for (undone, expected) in [
+        ("admin.tls_client_certificates=optional", "admin.listen: it tells everybody"),
+        ("admin.tls_client_ca_file=", "admin.listen: it tells everybody"),
+        ("admin.tls_cert_file=", "admin.tls_client_ca_file: is of no use without admin.tls_cert_file"),
+        ("admin.tls_min_version=1.1", "admin.tls_min_version (from --set): unknown variant `1.1`"),
+    ] {
+        let found = problems("", &[], &[asking[0], asking[1], asking[2], undone]).join("\n");
+        assert!(found.contains(expected), "{expected} not in {found}");
+    }
+    let statsd =
+        ["statsd.listen=0.0.0.0:1", "statsd.tls_cert_file=a.pem", "statsd.tls_client_ca_file=ca.pem"];
+    assert_eq!(problems("", &[], &statsd).len(), 1, "datagrams prove nothing");
+    Config::load(layers("", &[], &[statsd[0], statsd[1], statsd[2], "statsd.udp=false"])).unwrap();
+}
+
+#[test]
 fn keystone_is_checked_where_it_is_used_and_may_be_reached_by_all() {
     let mode = "metric_api.auth_mode=keystone";
     let found = problems("", &[], &[mode]).join("\n");

@@ -11,6 +11,7 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
+use nephometer_api::http::tls::Tls;
 use nephometer_api::{HttpSettings, serve};
 use tokio::net::TcpListener;
 
@@ -25,7 +26,12 @@ const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=
 const MAX_CONNECTIONS: usize = 64;
 
 /// Binds the address and serves until `shutdown`.
-pub(crate) async fn start(watcher: Arc<Watcher>, listen: &str, shutdown: Shutdown) -> Result<Handle> {
+pub(crate) async fn start(
+    watcher: Arc<Watcher>,
+    listen: &str,
+    tls: Option<Arc<Tls>>,
+    shutdown: Shutdown,
+) -> Result<Handle> {
     let (listener, address) = bind_or_next(listen).await?;
     let router =
         Router::new().route("/metrics", get(metrics)).route("/status", get(status)).with_state(watcher);
@@ -35,7 +41,7 @@ pub(crate) async fn start(watcher: Arc<Watcher>, listen: &str, shutdown: Shutdow
         ..HttpSettings::default()
     };
     Ok(Handle::spawn("admin", Some(address), async move {
-        Ok(serve(listener, router, http, shutdown.requested()).await?)
+        Ok(serve(listener, tls, router, http, shutdown.requested()).await?)
     }))
 }
 

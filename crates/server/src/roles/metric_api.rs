@@ -8,6 +8,7 @@ use axum::middleware;
 use nephometer_api::gnocchi::{self, GnocchiSettings, GnocchiState};
 use nephometer_api::http::body::BodyLimits;
 use nephometer_api::http::cors::Cors;
+use nephometer_api::http::tls::Tls;
 use nephometer_api::limits::Limits;
 use nephometer_api::{HttpSettings, serve};
 use nephometer_drivers::{Authenticator, PolicyEnforcer};
@@ -25,6 +26,7 @@ pub(crate) struct Deps {
     pub(crate) enforcer: Arc<dyn PolicyEnforcer>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) telemetry: Arc<Telemetry>,
+    pub(crate) tls: Option<Arc<Tls>>,
 }
 
 /// Binds the address and serves until `shutdown`.
@@ -45,7 +47,7 @@ pub(crate) async fn start(deps: Deps, settings: &MetricApiSection, shutdown: Shu
         stop_timeout: Duration::from_secs_f64(settings.stop_timeout_seconds),
     };
     Ok(Handle::spawn("metric_api", Some(address), async move {
-        Ok(serve(listener, router, http, shutdown.requested()).await?)
+        Ok(serve(listener, deps.tls, router, http, shutdown.requested()).await?)
     }))
 }
 

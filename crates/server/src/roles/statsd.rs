@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use nephometer_api::http::tls::{HandshakeError, Tls};
 use nephometer_metric::{MetricService, StatsdAccumulator, StatsdSink};
 use nephometer_model::Clock;
 use parking_lot::Mutex;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
@@ -35,12 +36,16 @@ const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 pub(crate) async fn start(
     service: Arc<MetricService>,
     settings: &StatsdSection,
+    tls: Option<Arc<Tls>>,
     shutdown: Shutdown,
 ) -> Result<Handle> {
     let (tcp, address) = bind("statsd.listen", &settings.listen).await?;
-    let udp = UdpSocket::bind(address)
-        .await
-        .with_context(|| format!("statsd.listen: cannot listen on {address} (UDP); set another address"))?;
+    let udp = match settings.udp {
+        true => Some(UdpSocket::bind(address).await.with_context(|| {
+            format!("statsd.listen: cannot listen on {address} (UDP); set another address")
+        })?),
+        false => None,
+    };
     let named = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let (creator, policy) = (named(&settings.creator), named(&settings.archive_policy_name));
     let sink = service
@@ -50,7 +55,7 @@ pub(crate) async fn start(
     let inbox = Arc::new(Inbox::new(Arc::clone(service.clock())));
     let mut ticks = interval(Duration::from_secs_f64(settings.flush_delay_seconds));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let writer = Writer { service, sink, inbox };
+    let writer = Writer { service, sink, inbox, tls };
     Ok(Handle::spawn("statsd", Some(address), writer.run(udp, tcp, ticks, shutdown)))
 }
 
@@ -100,12 +105,13 @@ struct Writer {
     service: Arc<MetricService>,
     sink: StatsdSink,
     inbox: Arc<Inbox>,
+    tls: Option<Arc<Tls>>,
 }
 
 impl Writer {
     async fn run(
         self,
-        udp: UdpSocket,
+        udp: Option<UdpSocket>,
         tcp: TcpListener,
         mut ticks: Interval,
         shutdown: Shutdown,
@@ -116,14 +122,14 @@ impl Writer {
             tokio::select! {
                 () = shutdown.requested() => break,
                 _ = ticks.tick() => self.flush().await,
-                received = udp.recv_from(&mut datagram) => match received {
+                received = receive(udp.as_ref(), &mut datagram) => match received {
                     Ok((len, from)) => self.inbox.receive(&datagram[..len], from),
                     Err(error) => tracing::debug!(%error, "no datagram"),
                 },
                 accepted = accept(&tcp, &slots) => if let Some((stream, from, slot)) = accepted {
-                    let inbox = Arc::clone(&self.inbox);
+                    let (inbox, tls) = (Arc::clone(&self.inbox), self.tls.clone());
                     tokio::spawn(async move {
-                        read_lines(stream, from, &inbox).await;
+                        listen(stream, tls.as_deref(), from, &inbox).await;
                         drop(slot);
                     });
                 },
@@ -166,7 +172,27 @@ async fn accept(tcp: &TcpListener, slots: &Arc<Semaphore>) -> Option<Accepted> {
     }
 }
 
-async fn read_lines(mut stream: TcpStream, from: SocketAddr, inbox: &Inbox) {
+/// The next datagram; never one where none are listened to.
+async fn receive(udp: Option<&UdpSocket>, datagram: &mut [u8]) -> std::io::Result<(usize, SocketAddr)> {
+    match udp {
+        Some(udp) => udp.recv_from(datagram).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Takes the lines of a connection, once hands are shaken where TLS is spoken.
+async fn listen(stream: TcpStream, tls: Option<&Tls>, from: SocketAddr, inbox: &Inbox) {
+    let Some(tls) = tls else { return read_lines(stream, from, inbox).await };
+    match tls.accept(stream).await {
+        Ok(stream) => read_lines(stream, from, inbox).await,
+        Err(HandshakeError::Plain(_)) => {
+            inbox.mistake(format!("{from}: lines without TLS on a port for TLS"))
+        }
+        Err(error) => tracing::debug!(%from, %error, "no TLS connection came about"),
+    }
+}
+
+async fn read_lines(mut stream: impl AsyncRead + Unpin, from: SocketAddr, inbox: &Inbox) {
     let mut lines = Lines::default();
     loop {
         match timeout(IDLE_TIMEOUT, stream.read_buf(lines.buffer())).await {

@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::ProcessUse;
 
+use super::CertificateFigures;
+
 /// One moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Snapshot {
@@ -37,6 +39,9 @@ pub(crate) struct Snapshot {
     /// What limits have refused.
     #[serde(default)]
     pub(crate) limits: LimitFigures,
+    /// Certificates of listeners that speak TLS.
+    #[serde(default)]
+    pub(crate) certificates: Vec<CertificateFigures>,
     /// The process.
     pub(crate) process: ProcessStatus,
 }
@@ -304,6 +309,7 @@ impl Collector for Snapshot {
             keystone.encode(&mut encoder)?;
         }
         self.limits.encode(&mut encoder)?;
+        CertificateFigures::encode(&self.certificates, &mut encoder)?;
         put(&mut encoder, "uptime_seconds", "Time since the start", &ConstGauge::new(self.uptime_seconds))?;
         let cpu = ConstCounter::new(process.cpu_seconds);
         put(&mut encoder, "process_cpu_seconds", "CPU time of the process", &cpu)

@@ -1,0 +1,52 @@
+//! Reads policy files and certificates again when they change, as upstream does with the former, and at SIGHUP, so that
+//! operators need not restart.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::certificates::Certificates;
+use crate::policy_file::PolicyFile;
+
+use super::{Handle, Shutdown};
+
+/// How often files are looked at.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// How often it is said that a certificate ends soon.
+const REMINDER: Duration = Duration::from_secs(86_400);
+
+/// Follows the files until `shutdown`.
+pub(crate) fn start(
+    policy: Arc<PolicyFile>,
+    certificates: Arc<Certificates>,
+    shutdown: Shutdown,
+) -> Result<Handle> {
+    let mut hangups = signal(SignalKind::hangup())?;
+    Ok(Handle::spawn("reload", None, async move {
+        let (mut looks, mut reminders) = (tokio::time::interval(INTERVAL), tokio::time::interval(REMINDER));
+        loop {
+            tokio::select! {
+                () = shutdown.requested() => return Ok(()),
+                _ = hangups.recv() => {
+                    tracing::info!("SIGHUP: files are read again");
+                    follow(&policy);
+                    certificates.reload();
+                }
+                _ = looks.tick() => {
+                    follow(&policy);
+                    certificates.follow();
+                }
+                _ = reminders.tick() => certificates.warn_of_ends(),
+            }
+        }
+    }))
+}
+
+fn follow(policy: &PolicyFile) {
+    match policy.reload_if_changed() {
+        Ok(warnings) => warnings.iter().for_each(|warning| tracing::warn!("policy: {warning}")),
+        Err(error) => tracing::error!("{error:#}; the rules stay as they were"),
+    }
+}
