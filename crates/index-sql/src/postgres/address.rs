@@ -82,7 +82,7 @@ fn reason(error: &tokio_postgres::Error) -> String {
     let text = chain(error);
     match text.split_once("unknown option `") {
         None => text,
-        Some((_, name)) => match closest_name(name.trim_end_matches('`'), OPTIONS.into_iter()) {
+        Some((_, name)) => match closest_name(name.trim_end_matches('`'), OPTIONS) {
             Some(known) => format!("it has an option that is not known; did you mean {known}?"),
             None => "it has an option that is not known".to_owned(),
         },

@@ -77,16 +77,16 @@ pub(super) fn explained(error: &PoolError) -> String {
 fn advice(error: &Error) -> Option<&'static str> {
     if let Some(refusal) = error.as_db_error() {
         let message = refusal.message();
-        return Some(match refusal.code() {
-            &SqlState::INVALID_PASSWORD => "check user and password",
-            &SqlState::INVALID_CATALOG_NAME => "make the database (CREATE DATABASE), or name another one",
-            &SqlState::INVALID_AUTHORIZATION_SPECIFICATION if message.contains("certificate") => {
+        return Some(match *refusal.code() {
+            SqlState::INVALID_PASSWORD => "check user and password",
+            SqlState::INVALID_CATALOG_NAME => "make the database (CREATE DATABASE), or name another one",
+            SqlState::INVALID_AUTHORIZATION_SPECIFICATION if message.contains("certificate") => {
                 "name a client certificate that the server trusts: sslcert and sslkey"
             }
-            &SqlState::INVALID_AUTHORIZATION_SPECIFICATION if message.contains("no encryption") => {
+            SqlState::INVALID_AUTHORIZATION_SPECIFICATION if message.contains("no encryption") => {
                 "the server may want TLS: sslmode=require or more; or its pg_hba.conf does not let us in"
             }
-            &SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
+            SqlState::INVALID_AUTHORIZATION_SPECIFICATION => {
                 "check the user, and what the server's pg_hba.conf allows"
             }
             _ => return None,

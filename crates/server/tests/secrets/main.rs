@@ -137,8 +137,11 @@ fn the_configuration_is_shown_without_secrets_wherever_they_come_from() {
     needles.check("config import", &output);
 }
 
+/// What a caller sends: method and path, headers, body.
+type Sent = (&'static str, Vec<(&'static str, String)>, String);
+
 /// What callers show, most of it wrong.
-fn requests() -> Vec<(&'static str, Vec<(&'static str, String)>, String)> {
+fn requests() -> Vec<Sent> {
     let basic = |user: &str| {
         let pair = format!("{user}:{BASIC_PASSWORD}");
         format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair))
