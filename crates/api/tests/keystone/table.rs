@@ -77,7 +77,7 @@ impl Table {
         if !caller.is_signed_in {
             return row.unsigned.unwrap_or(401);
         }
-        let column = self.callers.iter().position(|name| name == caller.name);
+        let column = self.callers.iter().position(|name| name == caller.column);
         let column = column.unwrap_or_else(|| panic!("no column for {}", caller.name));
         let mut statuses = row.statuses.split_whitespace();
         let status = if statuses.clone().count() == 1 { statuses.next() } else { statuses.nth(column) };
@@ -110,6 +110,6 @@ impl Row {
 impl Names {
     /// Whether the caller is meant, who should get `status`.
     pub(crate) fn have(&self, caller: &Caller, status: u16) -> bool {
-        self.0.split_whitespace().any(|name| name == caller.name || (name == "granted" && status < 300))
+        self.0.split_whitespace().any(|name| name == caller.column || (name == "granted" && status < 300))
     }
 }

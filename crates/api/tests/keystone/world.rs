@@ -71,7 +71,7 @@ impl Question {
         format!("{}\n{headers}{}", self.path, String::from_utf8_lossy(&self.body))
     }
 
-    fn with_token(&self, caller: &Caller) -> Request<Body> {
+    fn of(&self, caller: &Caller) -> Request<Body> {
         let mut request = Request::builder()
             .method(self.method.as_str())
             .uri(&self.path)
@@ -80,8 +80,8 @@ impl Question {
         if !self.body.is_empty() && !self.headers.contains_key("content-type") {
             request = request.header("content-type", "application/json");
         }
-        if let Some(token) = &caller.token {
-            request = request.header("x-auth-token", token);
+        for (name, value) in &caller.headers {
+            request = request.header(*name, value);
         }
         for (name, value) in &self.headers {
             request = request.header(name, value);
@@ -136,7 +136,7 @@ impl World {
 
     /// Asks as `caller`.
     pub(crate) async fn ask(&self, caller: &Caller, question: &Question) -> Answer {
-        let response = match self.router.clone().oneshot(question.with_token(caller)).await {
+        let response = match self.router.clone().oneshot(question.of(caller)).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
