@@ -2,4 +2,6 @@
 //! it may not speak SQL, serve HTTP, know an adapter, or read the clock of the machine.
 
 pub mod decide;
+pub mod evaluate;
+pub mod event;
 pub mod time;

@@ -1,0 +1,171 @@
+//! Silences: alarms whose messages are held back for a time. Filters of the store, decided in memory.
+
+use nephometer_drivers::{AlarmFilter, AlarmValue, Silence};
+use nephometer_model::{Alarm, Operator, Timestamp, python};
+use regex::Regex;
+use serde_json::Value;
+
+/// Reads the filter of a silence, the JSON text of a complex query's filter; nothing where it is none.
+pub type FilterReader = fn(&str) -> Option<AlarmFilter>;
+
+/// A filter whose regular expressions are ready.
+#[derive(Debug, Clone)]
+enum Test {
+    All,
+    Compare(Operator, String, AlarmValue),
+    /// Nothing where the expression is none: nobody knows.
+    Matches(String, Option<Regex>),
+    In(String, Vec<AlarmValue>),
+    And(Vec<Test>),
+    Or(Vec<Test>),
+    Not(Box<Test>),
+}
+
+/// What a column of an alarm holds.
+enum Column {
+    Text(Option<String>),
+    Bool(Option<bool>),
+    Time(Timestamp),
+}
+
+fn column(alarm: &Alarm, name: &str) -> Option<Column> {
+    let text = |text: &str| Column::Text(Some(text.to_owned()));
+    let actions = |list: &Option<Vec<String>>| {
+        Column::Text(list.as_ref().map(|list| python::dumps(&Value::from(list.as_slice()))))
+    };
+    Some(match name {
+        "alarm_id" => text(&alarm.id.0),
+        "type" => text(alarm.rule.type_name()),
+        "enabled" => Column::Bool(alarm.enabled),
+        "name" => text(&alarm.name),
+        "description" => text(&alarm.description),
+        "timestamp" => Column::Time(alarm.timestamp),
+        "user_id" => Column::Text(alarm.user_id.clone()),
+        "project_id" => Column::Text(alarm.project_id.clone()),
+        "state" => text(alarm.state.as_str()),
+        "state_timestamp" => Column::Time(alarm.state_timestamp),
+        "state_reason" => text(&alarm.state_reason),
+        "ok_actions" => actions(&alarm.ok_actions),
+        "alarm_actions" => actions(&alarm.alarm_actions),
+        "insufficient_data_actions" => actions(&alarm.insufficient_data_actions),
+        "repeat_actions" => Column::Bool(Some(alarm.repeat_actions)),
+        "rule" => text(&python::dumps(&alarm.rule.to_value())),
+        "time_constraints" => {
+            let list = serde_json::to_value(&alarm.time_constraints).unwrap_or_default();
+            text(&python::dumps(&list))
+        }
+        "severity" => text(alarm.severity.as_str()),
+        "evaluate_timestamp" => Column::Time(alarm.evaluate_timestamp),
+        _ => return None,
+    })
+}
+
+/// How a column stands to a value; nothing where nobody knows.
+fn order(column: &Column, value: &AlarmValue) -> Option<std::cmp::Ordering> {
+    match (column, value) {
+        (Column::Text(text), AlarmValue::Text(value)) => Some(text.as_ref()?.cmp(value)),
+        (Column::Text(text), AlarmValue::Number(value)) => {
+            Some(text.as_ref()?.cmp(&python::dumps(&Value::from(*value))))
+        }
+        (Column::Bool(held), AlarmValue::Bool(value)) => Some((*held)?.cmp(value)),
+        (Column::Time(time), AlarmValue::Time(value)) => Some(time.cmp(value)),
+        _ => None,
+    }
+}
+
+fn holds(operator: Operator, order: std::cmp::Ordering) -> bool {
+    match operator {
+        Operator::Lt => order.is_lt(),
+        Operator::Le => order.is_le(),
+        Operator::Eq => order.is_eq(),
+        Operator::Ne => order.is_ne(),
+        Operator::Ge => order.is_ge(),
+        Operator::Gt => order.is_gt(),
+    }
+}
+
+impl Test {
+    fn new(filter: AlarmFilter) -> Self {
+        let all = |filters: Vec<AlarmFilter>| filters.into_iter().map(Self::new).collect();
+        match filter {
+            AlarmFilter::All => Self::All,
+            AlarmFilter::Compare(operator, column, value) => Self::Compare(operator, column, value),
+            AlarmFilter::Matches(column, pattern) => Self::Matches(column, Regex::new(&pattern).ok()),
+            AlarmFilter::In(column, values) => Self::In(column, values),
+            AlarmFilter::And(filters) => Self::And(all(filters)),
+            AlarmFilter::Or(filters) => Self::Or(all(filters)),
+            AlarmFilter::Not(filter) => Self::Not(Box::new(Self::new(*filter))),
+        }
+    }
+
+    /// Whether the alarm passes; nothing where nobody knows, as in SQL.
+    fn passes(&self, alarm: &Alarm) -> Option<bool> {
+        match self {
+            Self::All => Some(true),
+            Self::Compare(operator, name, value) => {
+                order(&column(alarm, name)?, value).map(|order| holds(*operator, order))
+            }
+            Self::Matches(name, pattern) => match column(alarm, name)? {
+                Column::Text(Some(text)) => Some(pattern.as_ref()?.is_match(&text)),
+                _ => None,
+            },
+            Self::In(name, values) => {
+                let column = column(alarm, name)?;
+                any(values.iter().map(|value| order(&column, value).map(std::cmp::Ordering::is_eq)))
+            }
+            Self::And(tests) => {
+                any(tests.iter().map(|test| test.passes(alarm).map(|passes| !passes))).map(|fails| !fails)
+            }
+            Self::Or(tests) => any(tests.iter().map(|test| test.passes(alarm))),
+            Self::Not(test) => test.passes(alarm).map(|passes| !passes),
+        }
+    }
+}
+
+/// Whether one is true; nothing where none is and one is not known.
+fn any(tests: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut known = true;
+    for test in tests {
+        match test {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => known = false,
+        }
+    }
+    known.then_some(false)
+}
+
+/// A silence, understood.
+#[derive(Debug, Clone)]
+struct Hush {
+    project_id: Option<String>,
+    test: Test,
+    starts_at: Timestamp,
+    ends_at: Timestamp,
+}
+
+/// All silences, understood.
+#[derive(Debug, Clone, Default)]
+pub struct Silences(Vec<Hush>);
+
+impl Silences {
+    /// Understands silences; one whose filter cannot be read silences nothing.
+    pub fn new(rows: Vec<Silence>, read: FilterReader) -> Self {
+        let hush = |row: Silence| {
+            let test = Test::new(read(&row.filter)?);
+            let Silence { project_id, starts_at, ends_at, .. } = row;
+            Some(Hush { project_id, test, starts_at, ends_at })
+        };
+        Self(rows.into_iter().filter_map(hush).collect())
+    }
+
+    /// Until when messages of the alarm are held back that come up at `now`; nothing where they are not.
+    pub fn until(&self, alarm: &Alarm, now: Timestamp) -> Option<Timestamp> {
+        let covers = |hush: &&Hush| {
+            (hush.starts_at..hush.ends_at).contains(&now)
+                && hush.project_id.as_ref().is_none_or(|project| Some(project) == alarm.project_id.as_ref())
+                && hush.test.passes(alarm) == Some(true)
+        };
+        self.0.iter().filter(covers).map(|hush| hush.ends_at).max()
+    }
+}
