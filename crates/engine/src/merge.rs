@@ -212,7 +212,7 @@ fn publish(
         }
     })?;
     let parts: Vec<_> = written.iter().map(|row| core.shelf.part(row.clone())).collect();
-    remember_looks(job, &parts);
+    remember_looks(core, job, &parts);
     let mut sack = core.sacks[job.sack].lock();
     sack.parts = Arc::new(sack.parts.with(parts, &removed));
     drop(sack);
@@ -220,15 +220,21 @@ fn publish(
     Ok(Outcome::Merged)
 }
 
-/// Notes in `written`, the parts that come of `job`, that they need not be looked at soon. Where less went than a look had
-/// promised, they are looked at as seldom as what they were made of.
-fn remember_looks(job: &Job, written: &[Arc<Part>]) {
+/// Notes in `written`, the parts that come of `job`, that they need not be looked at soon. Where hardly anything went, they
+/// are looked at as seldom as what they were made of: so nothing is written again and again for what does not go.
+fn remember_looks(core: &Core, job: &Job, written: &[Arc<Part>]) {
     let Some(moment) = job.settled_at() else { return };
-    let points = |parts: &[Arc<Part>]| parts.iter().map(|part| part.row.points).sum::<u64>();
-    let kept: Vec<_> = written.iter().filter(|part| part.row.kind == job.kind).cloned().collect();
-    let has_shrunk = points(&kept) <= points(&job.inputs) / 8 * 7;
-    let before = job.inputs.iter().filter_map(|part| part.looks()).min_by_key(|looks| looks.since_ns);
-    let looks = Looks::after(before.filter(|_| !has_shrunk), moment);
+    let points = |parts: &[Arc<Part>], kind| {
+        let of_kind = parts.iter().filter(|part| part.row.kind == kind);
+        of_kind.map(|part| part.row.points).sum::<u64>()
+    };
+    let has_shrunk = points(written, job.kind) <= points(&job.inputs, job.kind) / 8 * 7;
+    let before = job.inputs.iter().filter_map(|part| part.looks()).reduce(Looks::earlier);
+    let looks = if has_shrunk {
+        Looks::rest(moment, core.settings.partition_ns())
+    } else {
+        Looks::after(before, moment)
+    };
     written.iter().for_each(|part| part.set_looks(looks));
 }
 

@@ -77,8 +77,7 @@ fn tiers(
         return rollup_tier(settings, &orders.parts).map(|inputs| (PartKind::Rollup, inputs, false));
     };
     // What has come of age need not be written once more for that.
-    let is_old =
-        |part: &Arc<Part>| !tried.contains(&part.row.id) && horizons.ends(&part.row, i64::MIN, now_ns);
+    let is_old = |part: &Arc<Part>| !tried.contains(&part.row.id) && horizons.is_old(&part.row, now_ns);
     let roll_up = inputs.iter().all(is_old);
     Some((PartKind::Raw, inputs, roll_up))
 }

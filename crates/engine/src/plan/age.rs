@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 
 use nephometer_drivers::{PartKind, PartRow};
 
+/// Parts younger than this share of the partition width are left to merge with their like: half a day where that is four.
+const YOUTHS_PER_PARTITION: i64 = 8;
 /// Looks at one part are this share of the partition width apart, or more: an hour and a half where that is four days.
 const LOOKS_PER_PARTITION: i64 = 64;
 
@@ -27,15 +29,26 @@ pub(crate) struct Moment {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Looks {
     /// When the first one was, by the wall.
-    pub(crate) since_ns: i64,
+    since_ns: i64,
     /// When the last one was.
-    pub(crate) last: Moment,
+    last: Moment,
 }
 
 impl Looks {
     /// After a look at `moment`; `before` is what was known until then.
     pub(crate) fn after(before: Option<Self>, moment: Moment) -> Self {
         Self { since_ns: before.map_or(moment.now_ns, |looks| looks.since_ns), last: moment }
+    }
+
+    /// Of what a merge at `moment` has just freed of all that was of age. It rests as long as a partition is wide: by then
+    /// the next one has come of age and takes small rests along.
+    pub(crate) fn rest(moment: Moment, partition_ns: i64) -> Self {
+        Self { since_ns: moment.now_ns.saturating_sub(partition_ns.saturating_mul(2)), last: moment }
+    }
+
+    /// The one that began earlier.
+    pub(crate) fn earlier(self, other: Self) -> Self {
+        if other.since_ns < self.since_ns { other } else { self }
     }
 }
 
@@ -49,7 +62,7 @@ impl Horizons {
     /// Whether a look at the part of `row` is due at `moment`.
     pub(super) fn is_due(&self, row: &PartRow, looks: Option<Looks>, moment: Moment) -> bool {
         let Moment { now_ns, newest_ns } = moment;
-        if !self.ends(row, i64::MIN, now_ns) {
+        if !self.is_old(row, now_ns) {
             return false;
         }
         let Some(Looks { since_ns, last }) = looks else { return true };
@@ -67,8 +80,14 @@ impl Horizons {
         now_ns.saturating_sub(last.now_ns) >= pause_ns
     }
 
+    /// Whether something of the part of `row` may have come of age.
+    pub(super) fn is_old(&self, row: &PartRow, now_ns: i64) -> bool {
+        let age_ns = now_ns.saturating_sub(self.anchor_ns(row));
+        age_ns >= self.partition_ns / YOUTHS_PER_PARTITION && self.ends(row, i64::MIN, now_ns)
+    }
+
     /// Whether the part of `row` passes from one moment to another, which is included, the end of some span.
-    pub(super) fn ends(&self, row: &PartRow, from_ns: i64, to_ns: i64) -> bool {
+    fn ends(&self, row: &PartRow, from_ns: i64, to_ns: i64) -> bool {
         let anchor_ns = self.anchor_ns(row);
         self.spans_ns.iter().map(|span_ns| anchor_ns.saturating_add(*span_ns)).any(|end_ns| {
             // What ends at the end of time never does.
@@ -137,6 +156,8 @@ mod tests {
         let raw = row(PartKind::Raw, 0, 50);
         assert!(looks_between(&raw, |now| now, 0..1050).is_empty());
         assert_eq!(looks_between(&raw, |now| now, 0..1051), [1050]);
+        let just_written = Horizons { spans_ns: BTreeSet::from([S]), partition_ns: 640 * S };
+        assert!(!just_written.is_old(&raw, 129 * S) && just_written.is_old(&raw, 130 * S));
         assert_eq!(looks_between(&row(PartKind::Rollup, 0, 400), |now| now, 0..1101), [1100]);
         assert_eq!(looks_between(&row(PartKind::Raw, 0, 4000), |now| now, 0..2001), [2000]);
     }
@@ -151,6 +172,21 @@ mod tests {
         assert!(at.windows(2).all(|pair| pair[1] - pair[0] >= 10), "{at:?}");
         let farthest = at.windows(2).map(|pair| (pair[1] - 1050) as f64 / (pair[0] - 1040) as f64);
         assert!(farthest.skip(2).all(|ratio| ratio < 1.8), "{at:?}");
+    }
+
+    #[test]
+    fn what_was_freed_rests() {
+        let horizons = Horizons { spans_ns: BTreeSet::from([1000 * S]), partition_ns: 640 * S };
+        let raw = row(PartKind::Raw, 0, 50);
+        let merged = moment(2000, 2000);
+        let due = |looks, at| horizons.is_due(&raw, Some(looks), moment(at, at));
+        let rest = Looks::rest(merged, horizons.partition_ns);
+        assert!(!due(rest, 2639) && due(rest, 2640));
+        let again = Looks::after(Some(rest), moment(2640, 2640));
+        assert!(!due(again, 3599) && due(again, 3600), "ever more seldom");
+        let disappointing = Looks::after(None, merged);
+        assert!(!due(disappointing, 2009) && due(disappointing, 2010));
+        assert_eq!(disappointing.earlier(rest), rest);
     }
 
     #[test]
