@@ -284,7 +284,7 @@ fn a_body_that_is_too_large_is_refused_with_an_answer() {
     let body = site.path("body");
     std::fs::write(&body, vec![b' '; 40 << 20]).unwrap();
     let data = format!("@{}", body.display());
-    for version in ["--http1.1"] {
+    for version in ["--http1.1", "--http2"] {
         for header in ["Expect:", "Transfer-Encoding: chunked"] {
             let arguments = [version, "-X", "POST", "-H", "Expect:", "-H", header, "--data-binary", &data];
             let (status, answer) = site.get(&server.metric_api, "/v1/batch/metrics/measures", &arguments);

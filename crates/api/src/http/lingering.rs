@@ -16,9 +16,9 @@ use tokio::time::{Instant, Sleep};
 /// A client that has sent nothing for so long has noticed, or never will.
 const MAX_SILENCE: Duration = Duration::from_secs(1);
 /// Longest time for all of it.
-const MAX_TIME: Duration = Duration::from_secs(10);
+pub(super) const MAX_TIME: Duration = Duration::from_secs(10);
 /// Most bytes that are read and forgotten.
-const MAX_BYTES: usize = 256 << 20;
+pub(super) const MAX_BYTES: usize = 256 << 20;
 /// Bytes read at a time.
 const PIECE_BYTES: usize = 32 * 1024;
 
