@@ -6,6 +6,8 @@ import shutil
 import subprocess
 import tempfile
 import urllib.request
+from email.message import Message
+from typing import Any
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DEFAULT = {"id": "default"}
@@ -41,13 +43,25 @@ class Keystone:
         self.process.wait(60)
         shutil.rmtree(self.root, ignore_errors=True)
 
+    def post(self, path: str, body: Any, token: str = "") -> tuple[Message, Any]:
+        """Headers and JSON of the answer to a request."""
+        headers = {"Content-Type": "application/json", "X-Auth-Token": token}
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return answer.headers, json.load(answer)
+
     def token(self, user: str, project: str) -> str:
         """A fresh token of `user` in `project`."""
         identity = {"methods": ["password"], "password": {"user": {"name": user, "domain": DEFAULT, "password": f"pw-{user}"}}}
         body = {"auth": {"identity": identity, "scope": {"project": {"name": project, "domain": DEFAULT}}}}
-        request = urllib.request.Request(f"{self.url}/auth/tokens", json.dumps(body).encode(), {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.headers["X-Subject-Token"]
+        return self.post("/auth/tokens", body)[0]["X-Subject-Token"]
+
+    def add_endpoint(self, service_type: str, url: str) -> None:
+        """Puts a service with one public endpoint into the catalogue."""
+        token = self.token("admin", "admin")
+        _, made = self.post("/services", {"service": {"type": service_type, "name": service_type}}, token)
+        endpoint = {"service_id": made["service"]["id"], "interface": "public", "region_id": "RegionOne", "url": url}
+        self.post("/endpoints", {"endpoint": endpoint}, token)
 
     def settings(self) -> str:
         """Arguments of `serve` that make a server ask this Keystone who its callers are."""
