@@ -18,6 +18,8 @@ use crate::decide::Verdict;
 use crate::time::Windows;
 use values::{Condition, EventValue};
 
+pub(crate) use values::convertible;
+
 pub use listener::{EventListener, EventOutcome, ListenerParts};
 
 /// Why something is no event.

@@ -2,6 +2,7 @@
 //! it may not speak SQL, serve HTTP, know an adapter, or read the clock of the machine.
 
 pub mod decide;
+pub mod definition;
 pub mod evaluate;
 pub mod event;
 pub mod time;

@@ -98,6 +98,23 @@ impl EventValue {
     }
 }
 
+/// The types that a condition's value may have; empty for text.
+const KINDS: [&str; 5] = ["integer", "float", "string", "boolean", "datetime"];
+
+/// Whether a condition's value reads as its type; else why not, in upstream's words.
+pub(crate) fn convertible(value: &str, kind: &str) -> Result<(), String> {
+    if !kind.is_empty() && !KINDS.contains(&kind) {
+        let known = KINDS.map(python::repr_str).join(", ");
+        return Err(format!(
+            "The data type {kind} is not supported. The supported data type list is: [{known}]"
+        ));
+    }
+    match EventValue::read(kind, &Value::from(value)) {
+        Some(_) => Ok(()),
+        None => Err(format!("Unable to convert the value {value} to the expected data type {kind}.")),
+    }
+}
+
 /// A condition of an event alarm, understood.
 #[derive(Debug, Clone)]
 pub(super) struct Condition {
