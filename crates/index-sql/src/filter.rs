@@ -65,7 +65,7 @@ impl Scope<'_> {
 
     /// What ends a search of another table that PostgreSQL shall not turn into a join.
     pub(crate) fn fence(&self, dialect: Dialect) -> &'static str {
-        if dialect == Dialect::Postgres && matches!(self.look, Look::Row(_)) { " OFFSET 0" } else { "" }
+        if matches!(self.look, Look::Row(_)) { dialect.fence() } else { "" }
     }
 
     fn compile(

@@ -58,15 +58,16 @@ pub(crate) async fn list(session: &mut dyn Session, query: &MetricQuery) -> Resu
     };
     let mut statement = Statement::new(session.dialect());
     let mut pages = Vec::new();
-    for visible in visible.branches(&mut statement)? {
+    for search in visible.searches(&mut statement)? {
         let mut conditions = wanted.conditions(&mut statement);
-        conditions.extend(visible);
+        conditions.extend(search.condition);
         let matching = if conditions.is_empty() {
             String::new()
         } else {
             format!(" WHERE {}", conditions.join(" AND "))
         };
-        let rows = format!("SELECT {sort_columns} FROM metric m{matching}");
+        let fence = if search.is_gathered { statement.dialect.fence() } else { "" };
+        let rows = format!("SELECT {sort_columns} FROM metric m{matching}{fence}");
         let after = marker.as_ref().map(|values| sort::after(&mut statement, &keys, values.clone()));
         let after = after.map_or_else(String::new, |after| format!(" WHERE {after}"));
         pages.push(format!("FROM ({rows}) u{after}"));

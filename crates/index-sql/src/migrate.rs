@@ -1,19 +1,27 @@
 //! The schema and how it changes: numbered steps in each database's own words, each applied once, in order.
 
-use deadpool_postgres::Client;
+use deadpool_postgres::{Client, Transaction};
 use rusqlite::Connection;
 
 use crate::OpenError;
 use crate::postgres_chain;
 
 /// The steps: SQLite's text and PostgreSQL's. Released steps never change; new ones are added at the end.
-const STEPS: [(&str, &str); 2] = [
+const STEPS: [(&str, &str); 3] = [
     (include_str!("migrations/sqlite/0001_index.sql"), include_str!("migrations/postgres/0001_index.sql")),
     (
         include_str!("migrations/sqlite/0002_attribute_order.sql"),
         include_str!("migrations/postgres/0002_attribute_order.sql"),
     ),
+    (
+        include_str!("migrations/sqlite/0003_covering.sql"),
+        include_str!("migrations/postgres/0003_covering.sql"),
+    ),
 ];
+
+/// What [`make_trigrams`] makes.
+const TRIGRAMS: &str =
+    concat!("CREATE EXTENSION IF NOT EXISTS pg_trgm;\n", include_str!("migrations/postgres/trigrams.sql"));
 
 /// Serialises schema changes of all processes at one PostgreSQL database; the number means nothing.
 const ADVISORY_LOCK: i64 = 0x6e65_7068_6f6d_6574;
@@ -55,7 +63,7 @@ pub(crate) fn sqlite(connection: &mut Connection) -> Result<(), OpenError> {
 /// Brings a PostgreSQL database up to date; processes that start together take turns.
 pub(crate) async fn postgres(client: &mut Client) -> Result<(), OpenError> {
     let failed = |error: tokio_postgres::Error| OpenError::Database(postgres_chain(&error));
-    let transaction = client.transaction().await.map_err(failed)?;
+    let mut transaction = client.transaction().await.map_err(failed)?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&ADVISORY_LOCK]).await.map_err(failed)?;
     transaction
         .batch_execute("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL PRIMARY KEY)")
@@ -72,7 +80,27 @@ pub(crate) async fn postgres(client: &mut Client) -> Result<(), OpenError> {
             .await
             .map_err(failed)?;
     }
+    make_trigrams(&mut transaction).await.map_err(failed)?;
     transaction.commit().await.map_err(failed)
+}
+
+/// Makes the index of parts of texts where it is not there yet and PostgreSQL's extension for it can be had: that may
+/// change from one start to the next. Without it all works, and patterns that match little take longer.
+async fn make_trigrams(transaction: &mut Transaction<'_>) -> Result<(), tokio_postgres::Error> {
+    let sql = "SELECT to_regclass('resource_attribute_by_trigram') IS NULL";
+    if !transaction.query_one(sql, &[]).await?.get::<_, bool>(0) {
+        return Ok(());
+    }
+    let savepoint = transaction.transaction().await?;
+    match savepoint.batch_execute(TRIGRAMS).await {
+        Ok(()) => savepoint.commit().await,
+        Err(error) => {
+            savepoint.rollback().await?;
+            let reason = postgres_chain(&error);
+            tracing::info!(reason, "the index does without PostgreSQL's extension pg_trgm");
+            Ok(())
+        }
+    }
 }
 
 #[cfg(test)]

@@ -33,6 +33,11 @@ impl Dialect {
         }
     }
 
+    /// What ends a search that PostgreSQL shall run as it is written, whatever the statement around it wants.
+    pub(crate) fn fence(self) -> &'static str {
+        if self == Self::Postgres { " OFFSET 0" } else { "" }
+    }
+
     /// The number `expression` in a form for which no index is used.
     pub(crate) fn unindexed(self, expression: &str) -> String {
         match self {

@@ -1,5 +1,5 @@
-//! Patterns, which no order of values leads to: how common what they match is, and which values that is where an attribute
-//! has few different ones.
+//! How common what conditions ask for is, as far as samples tell; and patterns, which no order of values leads to: which
+//! values they match where an attribute has few different ones.
 
 use nephometer_model::{Filter, FilterValue};
 
@@ -9,6 +9,7 @@ use crate::Failure;
 use crate::columns::Branch;
 use crate::filter::Look;
 use crate::session::{Session, Statement};
+use crate::value::Row;
 
 /// Resources that are asked in order to learn something about all.
 const SAMPLES: u16 = if cfg!(test) { 10 } else { 400 };
@@ -32,26 +33,31 @@ fn samples(size: f64) -> Vec<i64> {
     (0..SAMPLES).map(sample).collect()
 }
 
-/// What share of the resources fulfils a condition, about: between 0 and 1, and neither of them.
-pub(super) async fn share(
+/// What share of the resources fulfils each condition, about: between 0 and 1, and neither of them.
+pub(super) async fn shares(
     session: &mut dyn Session,
     listing: &Listing<'_>,
-    condition: &Filter,
+    conditions: &[&Filter],
     size: f64,
-) -> Result<f64, Failure> {
+) -> Result<Vec<f64>, Failure> {
     let mut statement = Statement::new(session.dialect());
-    let look = Look::Row("r.pk");
-    let condition = listing.scope(Branch::Current, look).condition(&mut statement, condition)?;
+    let scope = listing.scope(Branch::Current, Look::Row("r.pk"));
+    let mut counts = Vec::with_capacity(conditions.len());
+    for condition in conditions {
+        let condition = scope.condition(&mut statement, condition)?;
+        counts.push(format!("count(CASE WHEN {condition} THEN 1 END)"));
+    }
     let samples = statement.param(keys_value(&samples(size)));
     let sampled = statement.dialect.any_of("r.pk", &samples, false);
-    statement.push(&format!("SELECT count(*) FROM resource r WHERE {sampled} AND {condition}"));
+    statement.push(&format!("SELECT {} FROM resource r WHERE {sampled}", counts.join(", ")));
     let rows = session.query_once(&statement.text, &statement.params).await?;
-    let found = rows.into_iter().next().map_or(Ok(0), |mut row| row.int())?;
-    Ok((found as f64 + 0.5) / (f64::from(SAMPLES) + 1.0))
+    let mut row = rows.into_iter().next().unwrap_or_else(|| Row::new(Vec::new()));
+    let share = |found: i64| (found as f64 + 0.5) / (f64::from(SAMPLES) + 1.0);
+    conditions.iter().map(|_| row.int().map(share)).collect()
 }
 
 /// A condition that means the same as one that is a pattern of an attribute of few different values, and that an index
-/// leads to: these values. `share` is what [`share`] has told of the condition.
+/// leads to: these values. `share` is what [`shares`] has told of the condition.
 pub(super) async fn values(
     session: &mut dyn Session,
     listing: &Listing<'_>,

@@ -1,9 +1,9 @@
 //! How the rows of a page are found: by the keys of those that match, or by a walk through the order of the page.
 //!
 //! Neither database knows how many rows have a value of an attribute, so we look: the keys that a condition with an
-//! index leads to are loaded as far as it matters. Few keys are looked up and sorted. Where all conditions lead to
-//! many, a walk in the order of the page soon has its rows, and keys that are at hand spare it from looking at each
-//! row, or are few where all conditions hold.
+//! index leads to are loaded, if they are few, and then looked up and sorted. Where all conditions lead to many, samples
+//! tell how many: a walk in the order of the page soon has its rows, and keys that are worth the loading spare it from
+//! looking at each row, or are few where all conditions hold.
 
 use std::borrow::Cow;
 
@@ -19,12 +19,12 @@ use crate::value::Value;
 
 /// Up to so many keys are loaded without a thought.
 const FEW: usize = if cfg!(test) { 2 } else { 4000 };
-/// More keys than this are never loaded.
+/// Keys of conditions that seem to have more than this are not loaded.
 const MANY: usize = if cfg!(test) { 10 } else { 128 * 1024 };
 
 // What things cost, in nanoseconds, measured with a million resources that are not in memory of the process.
-/// Loading a key and telling it to the database again,
-const LOAD_NS: f64 = 190.0;
+/// Loading a key, or telling it to the database again,
+const LOAD_NS: f64 = 150.0;
 /// finding a row by its key,
 const ROW_NS: f64 = 3000.0;
 /// going to the next row of an index,
@@ -57,16 +57,26 @@ pub(super) struct Plan {
     pub(super) tests: Filter,
 }
 
-/// A condition with an index.
-struct Candidate<'a> {
-    condition: Cow<'a, Filter>,
+/// A condition that all rows must fulfil.
+struct Condition<'a> {
+    filter: Cow<'a, Filter>,
+    /// Whether an index leads to its keys.
+    is_indexed: bool,
+    /// The keys that it leads to, ascending, where they are loaded.
     keys: Option<Vec<i64>>,
+    /// What share of all resources fulfils it, about.
+    share: f64,
 }
 
-impl Candidate<'_> {
+impl Condition<'_> {
     /// Whether it leads to few keys, which are loaded.
     fn has_few(&self) -> bool {
         self.keys.as_ref().is_some_and(|keys| keys.len() <= FEW)
+    }
+
+    /// Whether its keys may be loaded if the index has `size` resources.
+    fn is_loadable(&self, size: f64) -> bool {
+        self.keys.is_some() || (self.is_indexed && self.share * size < MANY as f64)
     }
 }
 
@@ -108,86 +118,97 @@ pub(super) async fn find(session: &mut dyn Session, listing: &Listing<'_>) -> Re
     let Some(limit) = listing.query.page.limit.filter(|_| !listing.query.history) else {
         return Ok(Plan { way: Way::Free, keys: None, tests: listing.filter.clone() });
     };
+    let mut filters = Vec::new();
+    conjuncts(&listing.filter, &mut filters);
     let mut conditions = Vec::new();
-    conjuncts(&listing.filter, &mut conditions);
-    let (indexed, mut tests): (Vec<&Filter>, Vec<&Filter>) =
-        conditions.into_iter().partition(|condition| scope.is_indexed(condition));
-    let mut candidates = Vec::new();
-    for condition in indexed {
-        let keys = load(session, listing, condition, FEW).await?;
-        candidates.push(Candidate { condition: Cow::Borrowed(condition), keys });
+    let mut is_searchable = false;
+    for filter in filters {
+        let is_indexed = scope.is_indexed(filter);
+        is_searchable |= is_indexed || scope.is_scanned(filter);
+        let keys = if is_indexed { load(session, listing, filter, FEW).await? } else { None };
+        conditions.push(Condition { filter: Cow::Borrowed(filter), is_indexed, keys, share: UNKNOWN_SHARE });
     }
-    let may_load = !candidates.is_empty() || tests.iter().any(|test| scope.is_scanned(test));
-    let size = if may_load { size(session).await? } else { 0.0 };
-    let limit = limit as f64;
-    if !candidates.iter().any(Candidate::has_few) && may_load {
-        let scan = Costs { size, limit, unknown: 0 };
-        find_by_pattern(session, listing, &mut candidates, &mut tests, &scan).await?;
+    let size = if is_searchable { size(session).await? } else { 0.0 };
+    let costs = Costs { size, limit: limit as f64 };
+    if is_searchable && !conditions.iter().any(Condition::has_few) {
+        load_worthwhile(session, listing, &mut conditions, &costs).await?;
     }
-    let costs = Costs { size, limit, unknown: tests.len() };
-    if !candidates.iter().any(Candidate::has_few) {
-        let most = costs.worth_loading(candidates.len());
-        for candidate in candidates.iter_mut().filter(|candidate| candidate.keys.is_none()) {
-            candidate.keys = load(session, listing, &candidate.condition, most).await?;
-        }
-    }
-    let mut tests: Vec<Filter> = tests.into_iter().cloned().collect();
-    let Some(keys) = gathered(candidates, &mut tests) else {
+    let (loaded, tests): (Vec<Condition<'_>>, Vec<Condition<'_>>) =
+        conditions.into_iter().partition(|condition| condition.keys.is_some());
+    let share = tests.iter().map(|test| test.share).product();
+    let tests: Vec<Filter> = tests.into_iter().map(|test| test.filter.into_owned()).collect();
+    let Some(keys) = common_keys(loaded) else {
         return Ok(Plan { way: Way::Walk, keys: None, tests: all(tests) });
     };
-    let (gather, walk) = costs.ends(keys.len() as f64, tests.len());
+    let (gather, walk) = costs.ends(keys.len() as f64, share, tests.len());
     let way = if gather <= walk { Way::Gather } else { Way::Walk };
     Ok(Plan { way, keys: Some(keys), tests: all(tests) })
 }
 
-/// Turns the first of the conditions without an index, for which a look at values is worth while, into a candidate.
-async fn find_by_pattern<'a>(
+/// Loads the keys of those conditions, none of which leads to few, that are worth it.
+async fn load_worthwhile(
     session: &mut dyn Session,
     listing: &Listing<'_>,
-    candidates: &mut Vec<Candidate<'a>>,
-    tests: &mut Vec<&'a Filter>,
+    conditions: &mut [Condition<'_>],
     costs: &Costs,
 ) -> Result<(), Failure> {
-    let scope = listing.scope(Branch::Current, Look::Search);
-    let mut place = 0;
-    while let Some(&condition) = tests.get(place) {
-        place += 1;
-        if !scope.is_scanned(condition) {
-            continue;
-        }
-        let share = patterns::share(session, listing, condition, costs.size).await?;
-        if let Some(values) = patterns::values(session, listing, condition, share, costs.size).await? {
-            tests.remove(place - 1);
-            let keys = match &values {
-                Filter::In(_, values) if values.is_empty() => Some(Vec::new()),
-                values => load(session, listing, values, FEW).await?,
-            };
-            candidates.push(Candidate { condition: Cow::Owned(values), keys });
+    let filters: Vec<&Filter> = conditions.iter().map(|condition| condition.filter.as_ref()).collect();
+    let shares = patterns::shares(session, listing, &filters, costs.size).await?;
+    for (condition, share) in conditions.iter_mut().zip(shares) {
+        condition.share = share;
+    }
+    for condition in conditions.iter_mut().filter(|condition| !condition.is_indexed) {
+        search_values(session, listing, condition, costs).await?;
+        if condition.has_few() {
             return Ok(());
         }
-        if costs.is_scan_cheaper(share)
-            && let Some(keys) = load(session, listing, condition, MANY).await?
-        {
-            tests.remove(place - 1);
-            candidates.push(Candidate { condition: Cow::Borrowed(condition), keys: Some(keys) });
-            return Ok(());
-        }
+    }
+    let loadable = |condition: &Condition<'_>| condition.is_loadable(costs.size);
+    conditions.sort_by(|one, other| {
+        let last = |condition: &Condition<'_>| !loadable(condition);
+        (last(one), one.keys.is_none())
+            .cmp(&(last(other), other.keys.is_none()))
+            .then(one.share.total_cmp(&other.share))
+    });
+    let best = costs.best(conditions);
+    for condition in conditions[..best].iter_mut().filter(|condition| condition.keys.is_none()) {
+        condition.keys = load(session, listing, &condition.filter, 2 * MANY).await?;
     }
     Ok(())
 }
 
-/// The keys that all loaded candidates have, if there are any such; conditions that were not loaded become tests.
-fn gathered(mut candidates: Vec<Candidate<'_>>, tests: &mut Vec<Filter>) -> Option<Vec<i64>> {
-    let mut common: Option<Vec<i64>> = None;
-    candidates.sort_by_key(|candidate| candidate.keys.as_ref().map(Vec::len));
-    for Candidate { condition, keys } in candidates {
-        match (keys, &mut common) {
-            (None, _) => tests.push(condition.into_owned()),
-            (Some(keys), None) => common = Some(keys),
-            (Some(keys), Some(common)) => common.retain(|key| keys.binary_search(key).is_ok()),
-        }
+/// Finds what matches a pattern among the values of its attribute, if that is worth while.
+async fn search_values(
+    session: &mut dyn Session,
+    listing: &Listing<'_>,
+    condition: &mut Condition<'_>,
+    costs: &Costs,
+) -> Result<(), Failure> {
+    let filter = condition.filter.as_ref();
+    if !listing.scope(Branch::Current, Look::Search).is_scanned(filter) {
+        return Ok(());
     }
-    common
+    if let Some(values) = patterns::values(session, listing, filter, condition.share, costs.size).await? {
+        condition.keys = match &values {
+            Filter::In(_, values) if values.is_empty() => Some(Vec::new()),
+            values => load(session, listing, values, FEW).await?,
+        };
+        condition.filter = Cow::Owned(values);
+        condition.is_indexed = true;
+    } else if costs.is_scan_cheaper(condition.share) {
+        condition.keys = load(session, listing, filter, MANY).await?;
+    }
+    Ok(())
+}
+
+/// The keys that all conditions have, if there are conditions.
+fn common_keys(mut conditions: Vec<Condition<'_>>) -> Option<Vec<i64>> {
+    let mut lists: Vec<Vec<i64>> = conditions.iter_mut().filter_map(|one| one.keys.take()).collect();
+    lists.sort_by_key(Vec::len);
+    lists.into_iter().reduce(|mut common, keys| {
+        common.retain(|key| keys.binary_search(key).is_ok());
+        common
+    })
 }
 
 fn all(mut tests: Vec<Filter>) -> Filter {
@@ -206,42 +227,49 @@ async fn size(session: &mut dyn Session) -> Result<f64, Failure> {
 
 /// What is known when a choice is made.
 struct Costs {
+    /// Of the index.
     size: f64,
+    /// Rows wanted.
     limit: f64,
-    /// Conditions without an index.
-    unknown: usize,
 }
 
 impl Costs {
-    /// What it costs to end with `keys` keys and `tests` tests: gathering, and walking.
-    fn ends(&self, keys: f64, tests: usize) -> (f64, f64) {
-        let share = (keys / self.size).min(1.0);
-        let matching = share * UNKNOWN_SHARE.powi(i32::try_from(self.unknown).unwrap_or(i32::MAX));
-        let steps = (self.limit / matching.max(f64::MIN_POSITIVE)).min(self.size);
-        let tests = tests as f64 * TEST_NS;
-        (keys * (ROW_NS + tests), keys * LOAD_NS + steps * (STEP_NS + share * tests))
+    /// How many rows a walk passes if this share of them is wanted.
+    fn steps(&self, share: f64) -> f64 {
+        (self.limit / share.max(f64::MIN_POSITIVE)).min(self.size)
     }
 
-    /// How many keys are worth loading, where there are more than few for each of the candidates. For a single
-    /// condition that is less than what a walk costs that tests each row, which is soon done where many match.
-    fn worth_loading(&self, candidates: usize) -> usize {
-        if candidates > 1 || self.unknown > 0 {
-            return MANY;
-        }
-        let most = (self.limit * self.size * (STEP_NS + TEST_NS) / LOAD_NS).sqrt();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "no negative number; saturates"
-        )]
-        let most = most as usize;
-        most.min(MANY)
+    /// What it costs to end with `keys` keys, if `tests` further conditions have this share of the rows: gathering, and
+    /// walking.
+    fn ends(&self, keys: f64, share: f64, tests: usize) -> (f64, f64) {
+        let tests = tests as f64 * TEST_NS;
+        let passing = (keys / self.size).min(1.0);
+        let walk = keys * LOAD_NS + self.steps(passing * share) * (STEP_NS + passing * tests);
+        (keys * (ROW_NS + tests), walk)
+    }
+
+    /// How many of the conditions it is best to have the keys of. First come those of which they are loaded, then those
+    /// that can be, by their shares.
+    fn best(&self, conditions: &[Condition<'_>]) -> usize {
+        let fewest = conditions.iter().take_while(|condition| condition.keys.is_some()).count();
+        let most = conditions.iter().take_while(|condition| condition.is_loadable(self.size)).count();
+        let cost = |loaded: usize| {
+            let (loaded, rest) = conditions.split_at(loaded);
+            let product =
+                |conditions: &[Condition<'_>]| conditions.iter().map(|one| one.share).product::<f64>();
+            if loaded.is_empty() {
+                return self.steps(product(rest)) * (STEP_NS + rest.len() as f64 * TEST_NS);
+            }
+            let loads = loaded.iter().filter(|condition| condition.keys.is_none()).map(|one| one.share);
+            let (gather, walk) = self.ends(self.size * product(loaded), product(rest), rest.len());
+            loads.sum::<f64>() * self.size * LOAD_NS + gather.min(walk)
+        };
+        (fewest..=most).min_by(|one, other| cost(*one).total_cmp(&cost(*other))).unwrap_or(fewest)
     }
 
     /// Whether looking at all values of an attribute costs less than a walk that meets rows that match by this share.
     fn is_scan_cheaper(&self, share: f64) -> bool {
-        let steps = (self.limit / share.max(f64::MIN_POSITIVE)).min(self.size);
-        self.size * SCAN_NS < steps * (STEP_NS + TEST_NS)
+        self.size * SCAN_NS < self.steps(share) * (STEP_NS + TEST_NS)
     }
 }
 

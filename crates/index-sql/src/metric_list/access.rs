@@ -116,35 +116,50 @@ async fn walk_is_cheaper(
     Ok(limit as f64 / share * METRIC_NS < gather)
 }
 
+/// A search for metrics.
+pub(super) struct Search {
+    /// What must hold, if anything.
+    pub(super) condition: Option<String>,
+    /// Whether all that match are found first, and then sorted.
+    pub(super) is_gathered: bool,
+}
+
+impl Search {
+    fn walked(condition: Option<String>) -> Self {
+        Self { condition, is_gathered: false }
+    }
+}
+
 impl Visible {
-    /// Conditions of searches that together find each metric; some find the same ones.
-    pub(super) fn branches(&self, statement: &mut Statement) -> Result<Vec<Option<String>>, Failure> {
+    /// Searches that together find each metric; some find the same ones.
+    pub(super) fn searches(&self, statement: &mut Statement) -> Result<Vec<Search>, Failure> {
         let dialect = statement.dialect;
         Ok(match self {
-            Self::All => vec![None],
+            Self::All => vec![Search::walked(None)],
             Self::Each { creators, resources } => {
                 let creators = statement.param(Value::Ints(creators.clone()));
                 let creators = dialect.any_of(&dialect.unindexed("m.creator_pk"), &creators, false);
                 let owners = resources.condition(statement)?;
-                vec![Some(format!("({creators} OR {owners})"))]
+                vec![Search::walked(Some(format!("({creators} OR {owners})")))]
             }
             Self::Apart { creators, resources } => {
-                let mut branches = Vec::new();
+                let mut searches = Vec::new();
                 if creators.len() <= CREATORS_APART {
                     for creator in creators {
                         let creator = statement.param(*creator);
-                        branches.push(Some(format!("m.creator_pk = {creator}")));
+                        searches.push(Search::walked(Some(format!("m.creator_pk = {creator}"))));
                     }
                 } else {
                     let creators = statement.param(Value::Ints(creators.clone()));
-                    branches.push(Some(dialect.any_of("m.creator_pk", &creators, false)));
+                    searches.push(Search::walked(Some(dialect.any_of("m.creator_pk", &creators, false))));
                 }
                 if !resources.is_empty() {
                     let resources = statement.param(Value::Ints(resources.clone()));
                     // Nothing is asked that the index of owners does not hold.
-                    branches.push(Some(dialect.any_of("m.resource_pk", &resources, false)));
+                    let condition = Some(dialect.any_of("m.resource_pk", &resources, false));
+                    searches.push(Search { condition, is_gathered: true });
                 }
-                branches
+                searches
             }
         })
     }

@@ -92,6 +92,8 @@ const FIRST_ROWS: &str = "
 
 const VERSIONS: &str = "CREATE TABLE schema_version (version BIGINT NOT NULL PRIMARY KEY);";
 
+const SECOND_VERSION: &str = "INSERT INTO schema_version (version) VALUES (2);";
+
 /// [`FIRST_ROWS`] with ids as `id` writes them.
 fn first_rows(id: impl Fn(u128) -> String) -> String {
     (1..=3).fold(FIRST_ROWS.to_owned(), |text, number| text.replace(&format!("<{number}>"), &id(number)))
@@ -122,7 +124,7 @@ async fn check_first_rows(index: &SqlIndex) {
 }
 
 #[tokio::test]
-async fn sqlite_brings_the_first_schema_with_its_rows_up_to_date() {
+async fn sqlite_brings_earlier_schemas_with_their_rows_up_to_date() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("index.sqlite");
     let connection = rusqlite::Connection::open(&path).unwrap();
@@ -131,20 +133,68 @@ async fn sqlite_brings_the_first_schema_with_its_rows_up_to_date() {
     connection.execute_batch(first).unwrap();
     let id = |number| format!("x'{}'", Uuid::from_u128(number).simple());
     connection.execute_batch(&first_rows(id)).unwrap();
+    let copy = directory.path().join("second.sqlite");
+    std::fs::copy(&path, &copy).unwrap();
     drop(connection);
+    let second = include_str!("../../src/migrations/sqlite/0002_attribute_order.sql");
+    rusqlite::Connection::open(&copy).unwrap().execute_batch(&format!("{second}{SECOND_VERSION}")).unwrap();
+    check_first_rows(&SqlIndex::open_sqlite(&SqliteSettings::at(copy), support::clock()).unwrap()).await;
     check_first_rows(&SqlIndex::open_sqlite(&SqliteSettings::at(path), support::clock()).unwrap()).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn postgres_brings_the_first_schema_with_its_rows_up_to_date() {
-    let url = support::fresh_postgres().await;
-    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+/// Runs statements in a database of PostgreSQL.
+async fn run_in(url: &str, statements: &str) {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
     let connection = tokio::spawn(connection);
-    let first = include_str!("../../src/migrations/postgres/0001_index.sql");
-    let id = |number| format!("'{}'", Uuid::from_u128(number));
-    client.batch_execute(&format!("{VERSIONS}{first}{}", first_rows(id))).await.unwrap();
+    client.batch_execute(statements).await.unwrap();
     drop(client);
     connection.await.unwrap().unwrap();
-    let index = SqlIndex::connect_postgres(&PostgresSettings::at(url), support::clock()).await.unwrap();
-    check_first_rows(&index).await;
+}
+
+/// What one statement of one value tells of a database of PostgreSQL.
+async fn is_so(url: &str, statement: &str) -> bool {
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let answer = client.query_one(statement, &[]).await.unwrap().get(0);
+    drop(client);
+    connection.await.unwrap().unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_brings_earlier_schemas_with_their_rows_up_to_date() {
+    let first = include_str!("../../src/migrations/postgres/0001_index.sql");
+    let second = include_str!("../../src/migrations/postgres/0002_attribute_order.sql");
+    let id = |number| format!("'{}'", Uuid::from_u128(number));
+    let first = format!("{VERSIONS}{first}{}", first_rows(id));
+    for schema in [first.clone(), format!("{first}{second}{SECOND_VERSION}")] {
+        let url = support::fresh_postgres().await;
+        run_in(&url, &schema).await;
+        let index = SqlIndex::connect_postgres(&PostgresSettings::at(&url), support::clock()).await.unwrap();
+        check_first_rows(&index).await;
+        let covering = "SELECT count(*) = 6 FROM pg_index WHERE indnatts > indnkeyatts AND indrelid \
+                        IN ('resource'::regclass, 'metric'::regclass)";
+        assert!(is_so(&url, covering).await);
+    }
+}
+
+const TRIGRAMS: &str = "SELECT to_regclass('resource_attribute_by_trigram') IS NOT NULL";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_finds_parts_of_texts_by_an_index_as_soon_as_it_may() {
+    let url = support::fresh_postgres().await;
+    run_in(
+        &url,
+        "DO $$ BEGIN CREATE ROLE plain LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+         GRANT CREATE ON SCHEMA public TO plain",
+    )
+    .await;
+    let plain = PostgresSettings::at(url.replace("nephometer@", "plain@"));
+    // Only who may make something in a database may use the extension there.
+    drop(SqlIndex::connect_postgres(&plain, support::clock()).await.unwrap());
+    assert!(!is_so(&url, TRIGRAMS).await);
+    run_in(&url, "CREATE EXTENSION pg_trgm").await;
+    drop(SqlIndex::connect_postgres(&plain, support::clock()).await.unwrap());
+    assert!(is_so(&url, TRIGRAMS).await);
+    drop(SqlIndex::connect_postgres(&plain, support::clock()).await.unwrap());
 }

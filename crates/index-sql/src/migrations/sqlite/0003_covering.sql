@@ -1,0 +1,1 @@
+-- SQLite's indexes hold the key of the row anyway, so that nothing changes here.
