@@ -14,8 +14,8 @@ use std::sync::{Arc, OnceLock};
 use anyhow::{Context, bail};
 use nephometer_model::SystemClock;
 use nephometer_openstack::keystone::{
-    AuthtokenSettings, Credentials, DomainRef, HttpOptions, Interface, NamedIn, Request, Scope, Secret, Session,
-    SessionConfig, SignIn, Url,
+    AuthtokenSettings, Credentials, DomainRef, HttpOptions, Interface, NamedIn, Request, Scope, Secret,
+    Session, SessionConfig, SignIn, Url,
 };
 use nephometer_openstack::token::KeystoneAuthenticator;
 use serde_json::{Value, json};
