@@ -52,11 +52,11 @@ pub enum AlarmStoreError {
 /// A value that a column is compared with.
 #[derive(Debug, Clone, PartialEq)]
 pub enum AlarmValue {
-    /// True or false.
+    /// True or false; compared with text columns as `true`, `false`.
     Bool(bool),
-    /// A number; compared with text columns by its JSON text.
+    /// A number; compared with text columns by its shortest decimal text (`5`, not `5.0`).
     Number(f64),
-    /// Text.
+    /// Text; compared with columns that are truths if it is `true` or `false` in any case.
     Text(String),
     /// A point in time, for columns that are times.
     Time(Timestamp),
@@ -67,7 +67,8 @@ pub enum AlarmValue {
 /// `alarm_actions`, `insufficient_data_actions`, `repeat_actions`, `rule`, `time_constraints`, `severity`,
 /// `evaluate_timestamp`; of history: `event_id`, `alarm_id`, `type`, `severity`, `detail`, `user_id`, `project_id`,
 /// `on_behalf_of`, `timestamp`. Text compares by code point; severities compare as text except when sorting. A column
-/// without value matches nothing (SQL's unknown, also under `Not`).
+/// without value matches nothing (SQL's unknown, also under `Not`). A comparison of a column with what it cannot
+/// be is an [`AlarmStoreError::Query`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum AlarmFilter {
     /// Everything.
@@ -244,7 +245,7 @@ pub struct Silence {
 pub trait AlarmStore: Send + Sync {
     /// Adds an alarm (its version is ignored) with the first record of its history, unless its project or user has as
     /// many as allowed: quota of the project if it has one, else `limits.project`; then `limits.user`. Counting and
-    /// adding are one step, also for concurrent callers.
+    /// adding are one step, also for concurrent callers. [`AlarmStoreError::Changed`] where the id is taken.
     async fn create(
         &self,
         alarm: Alarm,
@@ -296,8 +297,8 @@ pub trait AlarmStore: Send + Sync {
     /// not among `deleted` because it was long ago is not in `changed` of revision 0 either.
     async fn news(&self, since: &[(u16, i64)]) -> Result<AlarmNews, AlarmStoreError>;
 
-    /// Takes up to `limit` messages that are due, oldest first, for `member` to deliver within `length`; then they are
-    /// free again. Of the messages of one alarm to one target only the oldest that waits can be taken.
+    /// Takes up to `limit` messages that are due, those that are so for longest first, for `member` to deliver within
+    /// `length`; then they are free again. Of the messages of one alarm to one target only the oldest that waits can be taken.
     async fn take_deliveries(
         &self,
         member: Uuid,
@@ -320,6 +321,9 @@ pub trait AlarmStore: Send + Sync {
 
     /// Has messages that were given up delivered again, all or those of the ids; how many.
     async fn revive_deliveries(&self, ids: Option<Vec<Uuid>>) -> Result<u64, AlarmStoreError>;
+
+    /// Forgets messages that were given up before `before`; how many.
+    async fn expire_deliveries(&self, before: Timestamp) -> Result<u64, AlarmStoreError>;
 
     /// What the outbox holds.
     async fn outbox(&self) -> Result<OutboxCounts, AlarmStoreError>;

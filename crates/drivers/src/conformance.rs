@@ -3,8 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a suite fails by panicking")]
 
+pub mod alarms;
 pub mod catalog;
 pub mod indexer;
+pub mod leases;
 
 use nephometer_model::Timestamp;
 

@@ -277,7 +277,7 @@ fn keys_where(condition: &str) -> String {
 }
 
 /// All or any of `parts`, nested by halves: databases limit how deep an expression may be.
-fn balanced(parts: &[String], conjunction: bool) -> String {
+pub(crate) fn balanced(parts: &[String], conjunction: bool) -> String {
     match parts {
         [] => if conjunction { TRUE } else { FALSE }.to_owned(),
         [part] => part.clone(),

@@ -15,7 +15,7 @@ use nephometer_model::{
 };
 
 use crate::postgres::{PostgresDatabase, PostgresSettings};
-use crate::session::{Operation, Shared};
+use crate::session::{Access, Operation, Shared};
 use crate::sqlite::{SqliteDatabase, SqliteSettings};
 use crate::update::{self, Update};
 use crate::{
@@ -54,16 +54,21 @@ impl SqlIndex {
         Ok(Self { database })
     }
 
-    async fn run<A, T>(&self, writes: bool, args: A, operation: Operation<A, T>) -> Result<T, IndexError>
+    /// Runs an operation in a transaction of its own, possibly several times.
+    pub(crate) async fn operate<A, T>(
+        &self,
+        access: Access,
+        args: A,
+        operation: Operation<A, T>,
+    ) -> Result<T, Failure>
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
     {
-        let outcome = match &self.database {
-            Database::Sqlite(database) => database.run(writes, args, operation).await,
-            Database::Postgres(database) => database.run(writes, &args, operation).await,
-        };
-        outcome.map_err(Into::into)
+        match &self.database {
+            Database::Sqlite(database) => database.run(access != Access::Read, args, operation).await,
+            Database::Postgres(database) => database.run(access, &args, operation).await,
+        }
     }
 
     pub(crate) async fn read<A, T>(&self, args: A, operation: Operation<A, T>) -> Result<T, IndexError>
@@ -71,7 +76,7 @@ impl SqlIndex {
         A: Send + Sync + 'static,
         T: Send + 'static,
     {
-        self.run(false, args, operation).await
+        self.operate(Access::Read, args, operation).await.map_err(Into::into)
     }
 
     async fn write<A, T>(&self, args: A, operation: Operation<A, T>) -> Result<T, IndexError>
@@ -79,17 +84,22 @@ impl SqlIndex {
         A: Send + Sync + 'static,
         T: Send + 'static,
     {
-        self.run(true, args, operation).await
+        self.operate(Access::Write, args, operation).await.map_err(Into::into)
     }
 
-    fn run_blocking<A, T>(&self, writes: bool, args: A, operation: Operation<A, T>) -> Result<T, CatalogError>
+    fn run_blocking<A, T>(
+        &self,
+        access: Access,
+        args: A,
+        operation: Operation<A, T>,
+    ) -> Result<T, CatalogError>
     where
         A: Send + Sync + 'static,
         T: Send + 'static,
     {
         let outcome = match &self.database {
-            Database::Sqlite(database) => database.run_blocking(writes, args, operation),
-            Database::Postgres(database) => database.run_blocking(writes, &args, operation),
+            Database::Sqlite(database) => database.run_blocking(access != Access::Read, args, operation),
+            Database::Postgres(database) => database.run_blocking(access, &args, operation),
         };
         outcome.map_err(|failure: Failure| CatalogError(failure.to_string()))
     }
@@ -255,18 +265,20 @@ impl Indexer for SqlIndex {
 
 impl PartCatalog for SqlIndex {
     fn load(&self) -> Result<CatalogState, CatalogError> {
-        self.run_blocking(false, (), |session, ()| Box::pin(catalog::load(session)))
+        self.run_blocking(Access::Read, (), |session, ()| Box::pin(catalog::load(session)))
     }
 
     fn commit(&self, change: &CatalogChange) -> Result<(), CatalogError> {
-        self.run_blocking(true, change.clone(), |session, change| Box::pin(catalog::commit(session, change)))
+        self.run_blocking(Access::Write, change.clone(), |session, change| {
+            Box::pin(catalog::commit(session, change))
+        })
     }
 
     fn late(&self, key: SeriesKey) -> Result<Vec<LateCount>, CatalogError> {
-        self.run_blocking(false, key, |session, key| Box::pin(catalog::late(session, key)))
+        self.run_blocking(Access::Read, key, |session, key| Box::pin(catalog::late(session, key)))
     }
 
     fn late_total(&self) -> Result<u64, CatalogError> {
-        self.run_blocking(false, (), |session, ()| Box::pin(catalog::late_total(session)))
+        self.run_blocking(Access::Read, (), |session, ()| Box::pin(catalog::late_total(session)))
     }
 }

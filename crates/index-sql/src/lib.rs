@@ -1,16 +1,18 @@
-//! The index and the part catalog on SQLite and PostgreSQL. Knows no HTTP, no measures and no policy rules.
+//! The index, the part catalog, alarms and leases on SQLite and PostgreSQL. Knows no HTTP, no measures and no policy rules.
 //!
 //! Every operation is written once, over `session::Session`, and runs as one transaction of either database. Texts
 //! compare by code point and LIKE is case-sensitive on both. Attributes of resources are no columns: a resource's row
 //! holds them as JSON for reading, and one typed row each, indexed, is what searches look at, so that a change of a
 //! resource type is a change of rows and never of tables.
 
+mod alarms;
 mod attributes;
 mod catalog;
 mod columns;
 mod filter;
 mod index;
 mod labels;
+mod leases;
 mod list;
 mod lives;
 mod metric_list;

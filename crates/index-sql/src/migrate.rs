@@ -7,7 +7,7 @@ use crate::OpenError;
 use crate::postgres_chain;
 
 /// The steps: SQLite's text and PostgreSQL's. Released steps never change; new ones are added at the end.
-const STEPS: [(&str, &str); 3] = [
+const STEPS: [(&str, &str); 4] = [
     (include_str!("migrations/sqlite/0001_index.sql"), include_str!("migrations/postgres/0001_index.sql")),
     (
         include_str!("migrations/sqlite/0002_attribute_order.sql"),
@@ -17,6 +17,7 @@ const STEPS: [(&str, &str); 3] = [
         include_str!("migrations/sqlite/0003_covering.sql"),
         include_str!("migrations/postgres/0003_covering.sql"),
     ),
+    (include_str!("migrations/sqlite/0004_alarms.sql"), include_str!("migrations/postgres/0004_alarms.sql")),
 ];
 
 /// What [`make_trigrams`] makes.

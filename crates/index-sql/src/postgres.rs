@@ -1,4 +1,5 @@
-//! PostgreSQL: a pool of connections, repeatable-read transactions, conflicts tried again.
+//! PostgreSQL: a pool of connections, repeatable-read transactions (or locks, where an operation says so), conflicts tried
+//! again.
 
 mod address;
 mod connect;
@@ -13,7 +14,7 @@ use nephometer_model::{Secret, SecretUrl};
 use tokio::runtime::Handle;
 use tokio_postgres::IsolationLevel;
 
-use crate::session::{Operation, Shared};
+use crate::session::{Access, Operation, Shared};
 use crate::{Failure, OpenError, migrate};
 use connect::{Connector, explained};
 use session::{PostgresSession, failure};
@@ -87,7 +88,7 @@ impl PostgresDatabase {
     /// Runs an operation, again where others came in between.
     pub(crate) async fn run<A, T>(
         &self,
-        writes: bool,
+        access: Access,
         args: &A,
         operation: Operation<A, T>,
     ) -> Result<T, Failure>
@@ -98,7 +99,7 @@ impl PostgresDatabase {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            match self.attempt(writes, args, operation).await {
+            match self.attempt(access, args, operation).await {
                 Err(Failure::Retry(reason)) if attempt < ATTEMPTS => {
                     tracing::debug!(reason, attempt, "an operation of the index is tried again");
                     tokio::time::sleep(Duration::from_millis(1 << attempt.min(7))).await;
@@ -111,7 +112,7 @@ impl PostgresDatabase {
     /// Runs an operation and blocks the calling thread, which must not be one of the runtime's.
     pub(crate) fn run_blocking<A, T>(
         &self,
-        writes: bool,
+        access: Access,
         args: &A,
         operation: Operation<A, T>,
     ) -> Result<T, Failure>
@@ -119,19 +120,23 @@ impl PostgresDatabase {
         A: Send + Sync,
         T: Send,
     {
-        self.runtime.block_on(self.run(writes, args, operation))
+        self.runtime.block_on(self.run(access, args, operation))
     }
 
-    async fn attempt<A, T>(&self, writes: bool, args: &A, operation: Operation<A, T>) -> Result<T, Failure>
+    async fn attempt<A, T>(&self, access: Access, args: &A, operation: Operation<A, T>) -> Result<T, Failure>
     where
         A: Send + Sync,
         T: Send,
     {
         let mut client = self.pool.get().await.map_err(|error| Failure::Unavailable(explained(&error)))?;
+        let isolation = match access {
+            Access::Read | Access::Write => IsolationLevel::RepeatableRead,
+            Access::Lock => IsolationLevel::ReadCommitted,
+        };
         let transaction = client
             .build_transaction()
-            .isolation_level(IsolationLevel::RepeatableRead)
-            .read_only(!writes)
+            .isolation_level(isolation)
+            .read_only(access == Access::Read)
             .start()
             .await
             .map_err(|error| failure(&error))?;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
-use nephometer_drivers::IndexError;
+use nephometer_drivers::{AlarmStoreError, IndexError};
 use nephometer_model::Clock;
 use uuid::Uuid;
 
@@ -47,6 +47,18 @@ impl Dialect {
     }
 }
 
+/// What an operation does, and what it sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// It reads one state of the database.
+    Read,
+    /// It reads one state of the database and writes; others that write the same come in between.
+    Write,
+    /// It holds rows before it goes by what they say. Each statement sees what others have written meanwhile, so that
+    /// those who want the same rows wait for each other instead of beginning again.
+    Lock,
+}
+
 /// What all sessions of one index have in common.
 pub(crate) struct Shared {
     pub(crate) clock: Arc<dyn Clock>,
@@ -59,6 +71,9 @@ pub(crate) enum Failure {
     /// The answer is no.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// The answer of the store of alarms is no.
+    #[error(transparent)]
+    Alarm(#[from] AlarmStoreError),
     /// Another transaction came in between: do it all again.
     #[error("too much contention: {0}")]
     Retry(String),
@@ -74,6 +89,7 @@ impl From<Failure> for IndexError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Index(error) => error,
+            Failure::Alarm(error) => Self::Internal(error.to_string()),
             Failure::Retry(_) | Failure::Unavailable(_) => Self::Unavailable(failure.to_string()),
             Failure::Internal(text) => {
                 tracing::error!(error = %text, "the index failed");

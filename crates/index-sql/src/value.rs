@@ -69,6 +69,11 @@ impl Row {
         Self(cells.into_iter())
     }
 
+    /// The cells that were not taken yet.
+    pub(crate) fn cells(&self) -> &[Value] {
+        self.0.as_slice()
+    }
+
     /// The next cell as it is.
     pub(crate) fn value(&mut self) -> Result<Value, Failure> {
         self.0.next().ok_or_else(|| Failure::Internal("a row is too short".to_owned()))

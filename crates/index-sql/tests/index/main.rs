@@ -2,6 +2,10 @@
 
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
+mod alarm_contention;
+mod alarm_filters;
+mod alarm_support;
+mod alarms;
 mod conformance;
 mod contention;
 mod creation;
