@@ -5,4 +5,5 @@ pub mod decide;
 pub mod definition;
 pub mod evaluate;
 pub mod event;
+pub mod query;
 pub mod time;
