@@ -17,16 +17,21 @@ use crate::telemetry::{IndexStatus, ProcessStatus, Snapshot, Telemetry};
 /// Counting a large index takes a while: it is not counted again before so many times as long have passed.
 const COUNTING_SHARE: u64 = 50;
 
-/// What it looks at.
-pub(crate) struct Watcher {
+/// What is looked at.
+pub(crate) struct Watched {
     pub(crate) telemetry: Arc<Telemetry>,
-    indexer: Arc<dyn Indexer>,
-    store: Arc<dyn MeasureStore>,
-    service: Arc<MetricService>,
-    keystone: Option<Arc<KeystoneAuthenticator>>,
-    limits: Arc<Limits>,
-    certificates: Arc<Certificates>,
-    clock: Arc<dyn Clock>,
+    pub(crate) indexer: Arc<dyn Indexer>,
+    pub(crate) store: Arc<dyn MeasureStore>,
+    pub(crate) service: Arc<MetricService>,
+    pub(crate) keystone: Option<Arc<KeystoneAuthenticator>>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) certificates: Arc<Certificates>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Who looks.
+pub(crate) struct Watcher {
+    watched: Watched,
     start_ns: u64,
     counts: Mutex<Option<Counted>>,
 }
@@ -40,64 +45,50 @@ struct Counted {
 
 impl Watcher {
     /// Watches these parts, up since now.
-    pub(crate) fn new(
-        telemetry: Arc<Telemetry>,
-        indexer: Arc<dyn Indexer>,
-        store: Arc<dyn MeasureStore>,
-        service: Arc<MetricService>,
-        keystone: Option<Arc<KeystoneAuthenticator>>,
-        limits: Arc<Limits>,
-        certificates: Arc<Certificates>,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
-        let start_ns = clock.monotonic_ns();
-        Self {
-            telemetry,
-            indexer,
-            store,
-            service,
-            keystone,
-            limits,
-            certificates,
-            clock,
-            start_ns,
-            counts: Mutex::new(None),
-        }
+    pub(crate) fn new(watched: Watched) -> Self {
+        let start_ns = watched.clock.monotonic_ns();
+        Self { watched, start_ns, counts: Mutex::new(None) }
+    }
+
+    /// What the program counts.
+    pub(crate) fn telemetry(&self) -> &Arc<Telemetry> {
+        &self.watched.telemetry
     }
 
     /// How everything is now.
     pub(crate) async fn look(&self) -> Snapshot {
+        let Watched { store, service, keystone, limits, certificates, clock, .. } = &self.watched;
         let pid = std::process::id();
-        let uptime = Duration::from_nanos(self.clock.monotonic_ns().saturating_sub(self.start_ns));
+        let uptime = Duration::from_nanos(clock.monotonic_ns().saturating_sub(self.start_ns));
         Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: uptime.as_secs_f64(),
-            store: self.store.status().into(),
-            metric_cache: self.service.cache_status().into(),
+            store: store.status().into(),
+            metric_cache: service.cache_status().into(),
             index: self.index().await,
-            keystone: self.keystone.as_ref().map(|keystone| keystone.status().into()),
-            limits: self.limits.status().into(),
-            certificates: self.certificates.figures(),
+            keystone: keystone.as_ref().map(|keystone| keystone.status().into()),
+            limits: limits.status().into(),
+            certificates: certificates.figures(),
             process: ProcessStatus::new(pid, process_use(pid).unwrap_or_default()),
         }
     }
 
     async fn index(&self) -> Option<IndexStatus> {
         let mut counts = self.counts.lock().await;
-        let begin_ns = self.clock.monotonic_ns();
+        let begin_ns = self.watched.clock.monotonic_ns();
         if let Some(Counted { status, good_until_ns }) = *counts
             && begin_ns < good_until_ns
         {
             return Some(status);
         }
-        let status: IndexStatus = match self.indexer.counts().await {
+        let status: IndexStatus = match self.watched.indexer.counts().await {
             Ok(counted) => counted.into(),
             Err(error) => {
                 tracing::warn!(%error, "the index does not count");
                 return None;
             }
         };
-        let end_ns = self.clock.monotonic_ns();
+        let end_ns = self.watched.clock.monotonic_ns();
         let good_until_ns = end_ns + (end_ns - begin_ns) * COUNTING_SHARE;
         *counts = Some(Counted { status, good_until_ns });
         Some(status)

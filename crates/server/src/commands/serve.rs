@@ -17,7 +17,7 @@ use crate::policy_file::PolicyFile;
 use crate::roles::{Handle, Shutdown, Stop, admin, expirer, metric_api, reload, self_monitoring, statsd};
 use crate::run_file::{DataDirLock, RunFile};
 use crate::telemetry::Telemetry;
-use crate::watcher::Watcher;
+use crate::watcher::{Watched, Watcher};
 use crate::wiring::Parts;
 
 use super::{load_config, say};
@@ -87,16 +87,17 @@ async fn start_roles(
     let recognition = Recognition::open(config, Arc::clone(&clock))?;
     recognition.greet_keystone();
     let limits = Arc::new(Limits::new(config.limits.settings(), Arc::clone(&clock)));
-    let watcher = Arc::new(Watcher::new(
-        Arc::clone(&telemetry),
-        Arc::clone(&parts.index) as Arc<dyn Indexer>,
-        Arc::clone(&parts.engine) as Arc<dyn MeasureStore>,
-        Arc::clone(&parts.service),
-        recognition.keystone,
-        Arc::clone(&limits),
-        Arc::clone(certificates),
+    let watched = Watched {
+        telemetry: Arc::clone(&telemetry),
+        indexer: Arc::clone(&parts.index) as Arc<dyn Indexer>,
+        store: Arc::clone(&parts.engine) as Arc<dyn MeasureStore>,
+        service: Arc::clone(&parts.service),
+        keystone: recognition.keystone,
+        limits: Arc::clone(&limits),
+        certificates: Arc::clone(certificates),
         clock,
-    ));
+    };
+    let watcher = Arc::new(Watcher::new(watched));
     let policy = Arc::new(PolicyFile::load(&config.policy)?);
     let mut roles = Vec::new();
     if config.expirer.is_wanted() {

@@ -64,7 +64,7 @@ async fn bind_or_next(listen: &str) -> Result<(TcpListener, SocketAddr)> {
 }
 
 async fn metrics(State(watcher): State<Arc<Watcher>>) -> Response {
-    match watcher.telemetry.render(&watcher.look().await) {
+    match watcher.telemetry().render(&watcher.look().await) {
         Ok(text) => ([(header::CONTENT_TYPE, OPENMETRICS)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
     }

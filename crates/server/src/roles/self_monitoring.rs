@@ -93,7 +93,7 @@ impl Monitor {
         };
         self.resources = Some(resources);
         let snapshot = self.deps.watcher.look().await;
-        let telemetry = Arc::clone(&self.deps.watcher.telemetry);
+        let telemetry = Arc::clone(self.deps.watcher.telemetry());
         let now = self.deps.service.clock().now();
         let host = self.readings.host(host::usage(&self.deps.data_dir));
         let process = self.readings.process(&snapshot, &telemetry, now);
