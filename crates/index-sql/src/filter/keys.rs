@@ -4,7 +4,7 @@ use nephometer_drivers::IndexError;
 use nephometer_model::{Comparison, Filter, FilterValue};
 
 use super::values::python_text;
-use super::{FALSE, Look, MAX_UNION, Scope, compare_values, keys_where, like_pattern};
+use super::{FALSE, Look, MAX_UNION, Scope, compare_values, keys_where, like_pattern, operand};
 use crate::attributes::without_value;
 use crate::columns::Place;
 use crate::session::Statement;
@@ -95,7 +95,7 @@ impl Scope<'_> {
         let Filter::Compare(comparison, name, value) = filter else { return Ok(FALSE.to_owned()) };
         let invalid = || IndexError::QueryValue { field: name.clone(), value: python_text(value) };
         let pattern = like_pattern(&self.column(name)?, value).ok_or_else(invalid)?;
-        let pattern = statement.param(pattern);
+        let pattern = operand(statement, *comparison, pattern);
         Ok(compare_values(text, *comparison, &pattern, false))
     }
 
