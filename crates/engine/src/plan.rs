@@ -94,12 +94,12 @@ fn of_age(
         if !horizons.is_due(&part.row, part.looks(), moment) {
             continue;
         }
-        if share_of_age(core, orders, part)? < SHARE_WORTH_A_MERGE {
+        if share_of_age(core, orders, part, part)? < SHARE_WORTH_A_MERGE {
             part.set_looks(Looks::after(part.looks(), moment));
             continue;
         }
         let inputs = match part.row.kind {
-            PartKind::Raw => with_leftovers(orders, part, &horizons.spans_ns),
+            PartKind::Raw => with_leftovers(core, orders, part, horizons, moment.now_ns)?,
             PartKind::Rollup => vec![Arc::clone(part)],
         };
         return Ok(Some((part.row.kind, inputs, true)));
@@ -219,17 +219,27 @@ fn rollup_tier(settings: &Settings, parts: &PartSet) -> Option<Vec<Arc<Part>>> {
     run_of_like_size(&by_size, settings.merge_fan_in as usize, settings.merge_max_bytes)
 }
 
-/// A raw part that has come of age, and the small rests of older ones that were rolled up before.
-fn with_leftovers(orders: &Orders, part: &Arc<Part>, horizons: &BTreeSet<i64>) -> Vec<Arc<Part>> {
-    let shortest = horizons.first().copied().unwrap_or(i64::MAX);
-    let is_rest = |other: &&Arc<Part>| {
+/// A raw part that has come of age, and the small rests of older ones that have come of age meanwhile.
+fn with_leftovers(
+    core: &Core,
+    orders: &Orders,
+    part: &Arc<Part>,
+    horizons: &Horizons,
+    now_ns: i64,
+) -> Result<Vec<Arc<Part>>, StoreError> {
+    let may_be_rest = |other: &&Arc<Part>| {
         other.row.id != part.row.id
             && other.row.max_ns <= part.row.max_ns
-            && other.row.as_of_ns >= other.row.max_ns.saturating_add(shortest)
             && other.row.points <= part.row.points / 4
+            && horizons.is_old(&other.row, now_ns)
     };
-    let rests = orders.parts.raw.iter().filter(is_rest).cloned();
-    closure(orders, rests.chain([Arc::clone(part)]).collect())
+    let mut inputs = vec![Arc::clone(part)];
+    for other in orders.parts.raw.iter().filter(may_be_rest) {
+        if inputs.len() < MAX_INPUTS && share_of_age(core, orders, other, part)? >= SHARE_WORTH_A_MERGE {
+            inputs.push(Arc::clone(other));
+        }
+    }
+    Ok(closure(orders, inputs))
 }
 
 /// Whether `part` holds something that was deleted.

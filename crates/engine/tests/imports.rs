@@ -124,3 +124,32 @@ fn what_comes_of_age_is_written_once() {
         assert_eq!(bench.all(1, 1, "mean", 3600).len() as i64, 10 * flushes);
     }
 }
+
+/// What is small and whole is not written again each time that something else comes of age.
+#[test]
+fn small_parts_are_left_alone() {
+    let (all, stairs) = (&[(60, Some(1_440_000))], &[(60, Some(60)), (3600, Some(1000))]);
+    let policies = [policy(1, 0, all, &["mean"]), policy(2, 0, stairs, &["mean", "max"])];
+    let bench = Bench::new(settings(), &policies, 1000 * DAY);
+    let past = 900 * DAY;
+    for hour in 0..2 {
+        bench.write(2, 1, &every(past + hour * HOUR, past + (hour + 1) * HOUR, 60)).unwrap();
+        bench.flush();
+    }
+    bench.settle();
+    let old = |bench: &Bench| {
+        let rows = bench.catalog.state().parts;
+        rows.into_iter().filter(|row| row.max_ns < 950 * DAY * S).map(|row| row.id).collect::<Vec<_>>()
+    };
+    let before = old(&bench);
+    assert_eq!(before.len(), 1);
+    for day in 1000..1020 {
+        bench.write(4, 2, &every(day * DAY, (day + 1) * DAY, 60)).unwrap();
+        bench.clock.advance_ns(DAY * S);
+        bench.flush();
+        bench.settle();
+    }
+    assert_eq!(old(&bench), before);
+    assert!(bench.engine_status().part_measures < 120 + 2 * 1440, "what has come of age is gone");
+    assert_eq!(bench.all(2, 1, "mean", 60).len(), 120);
+}

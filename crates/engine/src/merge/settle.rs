@@ -57,6 +57,11 @@ impl<'a> Settler<'a> {
         }
     }
 
+    /// Rolls up what is not newer than `newest_ns`, too.
+    pub(crate) fn reaching(self, newest_ns: i64) -> Self {
+        Self { end_ns: self.end_ns.max(newest_ns.saturating_add(1)), ..self }
+    }
+
     /// Leaves in `points`, which are the inputs' measures of `key`, those that stay; writes rollups of others.
     pub(super) fn settle(
         &self,

@@ -30,11 +30,18 @@ impl Count {
     }
 }
 
-/// The share of `part`, from 0 to 1, that would go if it were merged now: dropped, or replaced by rollups.
-pub(super) fn share_of_age(core: &Core, orders: &Orders, part: &Arc<Part>) -> Result<f64, StoreError> {
+/// The share of `part`, from 0 to 1, that would go if it were merged now together with `last`, a part that is not older or
+/// `part` itself: dropped, or replaced by rollups.
+pub(super) fn share_of_age(
+    core: &Core,
+    orders: &Orders,
+    part: &Arc<Part>,
+    last: &Arc<Part>,
+) -> Result<f64, StoreError> {
     let Some(reader) = part.reader()? else { return Ok(0.0) };
     let inputs = std::slice::from_ref(part);
-    let settler = Settler::new(core, inputs, merged_rank(inputs, orders), orders, true);
+    let settler =
+        Settler::new(core, inputs, merged_rank(inputs, orders), orders, true).reaching(last.row.max_ns);
     let (mut going, mut all) = (0.0, 0.0);
     for index in spread(reader.index().len(), BLOCKS) {
         core.go_on()?;
