@@ -148,15 +148,15 @@ async fn a_page_begins_after_a_row_that_the_caller_sees() {
 }
 
 #[tokio::test]
-async fn batches_make_metrics_of_resources_that_the_caller_may_change() {
+async fn batches_make_metrics_of_resources_that_the_caller_may_change_or_owns() {
     let (app, resource, _) = populated().await;
     let path = "/v1/batch/resources/metrics/measures?create_metrics=true";
     let point = json!([{"timestamp": "2026-01-01", "value": 1}]);
-    for (who, expected) in [(STRANGER, 403), (OWNER, 403), (COLLEAGUE, 202), (SERVICE, 202), (ADMIN, 202)] {
+    for (who, expected) in [(STRANGER, 403), (OWNER, 202), (COLLEAGUE, 202), (SERVICE, 202), (ADMIN, 202)] {
         let name = format!("made by {}", who.split(':').next().unwrap());
         let body = json!({&resource: {name: {"archive_policy_name": "p", "measures": point}}});
         ask(&app, who, Method::POST, path, Some(&body)).await.expect(expected);
     }
     let shown = ask(&app, ADMIN, Method::GET, &format!("/v1/resource/generic/{resource}"), None).await;
-    assert_eq!(shown.json()["metrics"].as_object().unwrap().len(), 4);
+    assert_eq!(shown.json()["metrics"].as_object().unwrap().len(), 5);
 }

@@ -55,6 +55,16 @@ impl<'a> Access<'a> {
         self.enforcer.is_none() || !self.identity.filters_rows
     }
 
+    /// Whether the caller's view is narrowed to its project's rows.
+    pub(crate) fn is_confined(&self) -> bool {
+        !self.sees_all()
+    }
+
+    /// Whether a resource was made for the caller's project.
+    pub(crate) fn is_of_project(&self, resource: &Resource) -> bool {
+        self.project().is_some_and(|own| resource.project_id.as_deref() == Some(own))
+    }
+
     fn project(&self) -> Option<&'a str> {
         self.identity.project_id.as_deref().filter(|project| !project.is_empty())
     }

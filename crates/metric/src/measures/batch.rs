@@ -15,6 +15,8 @@ use crate::{Access, InvalidInput, MetricError, MetricService};
 
 /// The rule that guards giving a resource more metrics.
 const UPDATE_RESOURCE: &str = "update resource";
+/// The rule that guards seeing a resource.
+const GET_RESOURCE: &str = "get resource";
 /// Metrics that one transaction of the index makes: between those of a large request other writes have their turn.
 const MADE_AT_A_TIME: usize = 2000;
 /// Longest unit, in characters.
@@ -83,8 +85,8 @@ impl MetricService {
     }
 
     /// Stores measures of metrics named by resource and name. With `create` metrics that are missing are made first, by
-    /// archive policy rules where the request names no policy, of resources that the caller may change. None is made where
-    /// any cannot be. Very many are made in
+    /// archive policy rules where the request names no policy, of resources that the caller may change or that were made for
+    /// its project. None is made where any cannot be. Very many are made in
     /// parts: should the index fail between two of them (or a resource go away), those made before stay, without
     /// measures, and the request, made again, finds them and goes on.
     pub async fn write_resource_batch(
@@ -279,18 +281,19 @@ fn require_found(access: &Access<'_>, found: &[Metric]) -> Result<(), MetricErro
     found.iter().try_for_each(|metric| access.require(POST_MEASURES, &metric_target(metric, None)))
 }
 
-/// Refuses unless the caller may change each of these resources, once for each creator where only creators count.
+/// Refuses unless the caller may change each of these resources, or it was made for the caller's project and the caller
+/// may see it. Callers who see all rows may, as upstream has it for everybody.
 fn require_changeable<'a>(
     access: &Access<'_>,
-    resources: impl Iterator<Item = &'a Resource>,
+    mut resources: impl Iterator<Item = &'a Resource>,
 ) -> Result<(), MetricError> {
-    if access.judges_by_creator(UPDATE_RESOURCE) {
-        let creators: BTreeSet<_> = resources.map(|resource| resource.creator.as_deref()).collect();
-        return creators
-            .into_iter()
-            .try_for_each(|creator| access.require(UPDATE_RESOURCE, &creator_target(creator)));
+    if !access.is_confined() {
+        return Ok(());
     }
-    resources.into_iter().try_for_each(|resource| access.require(UPDATE_RESOURCE, &resource_target(resource)))
+    resources.try_for_each(|resource| match access.require(UPDATE_RESOURCE, &resource_target(resource)) {
+        Err(_) if access.is_of_project(resource) => access.require(GET_RESOURCE, &resource_target(resource)),
+        outcome => outcome,
+    })
 }
 
 /// Resource and name of every run, in order.
