@@ -12,7 +12,8 @@ use nephometer_model::{AlarmRule, AlarmState, AlarmType, Severity, TimeConstrain
 use serde_json::Value;
 
 pub use actions::{ActionScheme, is_trust, shown, without_trust};
-use fields::{Fields, invalid};
+use fields::invalid;
+pub(crate) use fields::{Fields, not_a_list};
 
 use crate::time::{TimeConstraintError, Windows};
 
@@ -137,7 +138,8 @@ pub fn parse_state(body: &Value) -> Result<AlarmState, DefinitionError> {
     state.ok_or_else(|| DefinitionError::Invalid("state invalid".to_owned()))
 }
 
-fn missing(field: &str) -> DefinitionError {
+/// The refusal of what lacks a field.
+pub(crate) fn missing(field: &str) -> DefinitionError {
     invalid(field, "None", "Mandatory field missing.")
 }
 
@@ -147,7 +149,7 @@ fn time_constraints(value: Option<&Value>) -> Result<Vec<TimeConstraint>, Defini
     let list = match value {
         None | Some(Value::Null) => return Ok(Vec::new()),
         Some(Value::Array(list)) => list,
-        Some(other) => return Err(fields::not_a_list("time_constraints", other)),
+        Some(other) => return Err(not_a_list("time_constraints", other)),
     };
     list.iter()
         .map(|item| {

@@ -83,6 +83,12 @@ pub trait MetricReader: Send + Sync {
     /// An answer for each reading, in their order.
     async fn read(&self, reads: Vec<MetricRead>) -> Vec<Result<DataPoints, MetricReadError>>;
 
+    /// Whether such a reading can be made: what it looks for need not be there.
+    ///
+    /// # Errors
+    /// [`MetricReadError::Refused`] where the reading means nothing, [`MetricReadError::Unavailable`].
+    async fn check(&self, read: &MetricRead) -> Result<(), MetricReadError>;
+
     /// The aggregation methods that policies may have, `rate:` forms included.
     async fn aggregation_methods(&self) -> Result<Vec<String>, MetricReadError>;
 

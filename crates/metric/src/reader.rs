@@ -55,6 +55,20 @@ impl MetricReader for MetricService {
         answers.into_iter().flatten().collect()
     }
 
+    async fn check(&self, read: &MetricRead) -> Result<(), MetricReadError> {
+        let MetricSubject::OfResources { resource_type, search, .. } = &read.subject else { return Ok(()) };
+        let selection = selection(resource_type, search, read.project_id.as_deref())?;
+        let query = ResourceQuery {
+            type_name: selection.type_name,
+            filter: selection.filter,
+            history: false,
+            details: false,
+            with_metrics: false,
+            page: Page { limit: Some(1), ..Page::default() },
+        };
+        self.indexer.list_resources(&query).await.map(drop).map_err(|error| unread(&error.into()))
+    }
+
     async fn aggregation_methods(&self) -> Result<Vec<String>, MetricReadError> {
         Ok(AggregationMethod::all().map(|method| method.to_string()).collect())
     }
@@ -101,7 +115,7 @@ impl MetricService {
         let mut points = match self.read_points(&reads).await {
             Ok(points) => points.into_iter(),
             Err(error) => {
-                let error = unread(error);
+                let error = unread(&error);
                 return planned
                     .into_iter()
                     .map(|plan| Err(plan.err().unwrap_or_else(|| error.clone())))
@@ -119,7 +133,7 @@ impl MetricService {
         match self.look_up_named(wanted).await {
             Ok(metrics) => metrics,
             Err(error) => {
-                let error = unread(error.into());
+                let error = unread(&error.into());
                 wanted.iter().map(|_| Err(error.clone())).collect()
             }
         }
@@ -222,13 +236,18 @@ impl MetricService {
             }
             MetricSubject::Metrics(ids) => {
                 self.require_visible(ids, read.project_id.as_deref()).await?;
-                self.aggregate_metrics(&access, operations(ids), &query).await.map_err(unread)?.measures
+                self.aggregate_metrics(&access, operations(ids), &query)
+                    .await
+                    .map_err(|error| unread(&error))?
+                    .measures
             }
             MetricSubject::OfResources { metric, resource_type, search } => {
                 let selection = selection(resource_type, search, read.project_id.as_deref())?;
                 let node = operations(std::slice::from_ref(metric));
-                let mut groups =
-                    self.aggregate_resources(&access, &node, &selection, &query).await.map_err(unread)?;
+                let mut groups = self
+                    .aggregate_resources(&access, &node, &selection, &query)
+                    .await
+                    .map_err(|error| unread(&error))?;
                 groups.swap_remove(0).measures
             }
         };
@@ -239,7 +258,7 @@ impl MetricService {
     /// Refuses unless `project` may see all of these metrics, as if those that it may not see were not there.
     async fn require_visible(&self, ids: &[String], project: Option<&str>) -> Result<(), MetricReadError> {
         let Some(project) = project else { return Ok(()) };
-        let found = self.metrics_called(ids).await.map_err(unread)?;
+        let found = self.metrics_called(ids).await.map_err(|error| unread(&error))?;
         let sees =
             |found: &MetricWithResource| may_see(&found.metric, found.resource.as_ref(), Some(project));
         if found.iter().all(sees) { Ok(()) } else { Err(MetricReadError::NoSuchMetric) }
@@ -341,7 +360,7 @@ fn data_points(points: Points) -> DataPoints {
 }
 
 /// The reason as evaluators sort them.
-fn unread(error: MetricError) -> MetricReadError {
+fn unread(error: &MetricError) -> MetricReadError {
     let text = error.to_string();
     match error {
         MetricError::NoSuchMetric(_)

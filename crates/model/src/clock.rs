@@ -10,6 +10,10 @@ use crate::Timestamp;
 pub trait Clock: Send + Sync + 'static {
     /// The current time, UTC.
     fn now(&self) -> Timestamp;
+    /// The current time in whole microseconds, as the index keeps times.
+    fn now_micros(&self) -> Timestamp {
+        Timestamp::from_ns(self.now().ns().div_euclid(1000) * 1000)
+    }
     /// Nanoseconds of a clock that never goes back, for measuring durations; its zero means nothing.
     fn monotonic_ns(&self) -> u64;
 }

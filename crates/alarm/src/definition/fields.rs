@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{DefinitionError, missing};
 
 /// The fields of an object that have not been read yet.
-pub(super) struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     object: &'a Map<String, Value>,
     /// What messages call the object.
     path: String,
@@ -37,14 +37,14 @@ pub(super) fn wrong_type(field: &str, value: &Value, expected: &str) -> Definiti
     invalid(field, &python::str(value), &reason)
 }
 
-pub(super) fn not_a_list(field: &str, value: &Value) -> DefinitionError {
+pub(crate) fn not_a_list(field: &str, value: &Value) -> DefinitionError {
     let shown = python::str(value);
     invalid(field, &shown, &format!("Value not a valid list: {shown}"))
 }
 
 impl<'a> Fields<'a> {
     /// The fields of `value`, which messages call `path`.
-    pub(super) fn of(value: &'a Value, path: &str) -> Result<Self, DefinitionError> {
+    pub(crate) fn of(value: &'a Value, path: &str) -> Result<Self, DefinitionError> {
         let Value::Object(object) = value else {
             let field = path.rsplit('.').next().unwrap_or(path);
             return Err(wrong_type(field, value, "dict"));
@@ -58,7 +58,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The value of a field, which counts as read.
-    pub(super) fn take(&mut self, name: &'static str) -> Option<&'a Value> {
+    pub(crate) fn take(&mut self, name: &'static str) -> Option<&'a Value> {
         self.read.push(name);
         self.object.get(name)
     }
@@ -69,7 +69,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Refuses fields that nobody has read.
-    pub(super) fn finish(self) -> Result<(), DefinitionError> {
+    pub(crate) fn finish(self) -> Result<(), DefinitionError> {
         let mut unknown: Vec<&str> =
             self.object.keys().map(String::as_str).filter(|name| !self.read.contains(name)).collect();
         if unknown.is_empty() {
@@ -100,7 +100,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that must be there.
-    pub(super) fn text(&mut self, name: &'static str) -> Result<String, DefinitionError> {
+    pub(crate) fn text(&mut self, name: &'static str) -> Result<String, DefinitionError> {
         self.optional_text(name)?.ok_or_else(|| missing(name))
     }
 
@@ -142,7 +142,7 @@ impl<'a> Fields<'a> {
     }
 
     /// One of some words, if the field is there.
-    pub(super) fn word<T: Copy>(
+    pub(crate) fn word<T: Copy>(
         &mut self,
         name: &'static str,
         all: &[T],
@@ -159,7 +159,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A whole number within bounds (both inclusive), as Python's `int` reads it; null counts as absent.
-    pub(super) fn integer(
+    pub(crate) fn integer(
         &mut self,
         name: &'static str,
         min: i64,
