@@ -298,7 +298,8 @@ pub trait AlarmStore: Send + Sync {
     async fn news(&self, since: &[(u16, i64)]) -> Result<AlarmNews, AlarmStoreError>;
 
     /// Takes up to `limit` messages that are due, those that are so for longest first, for `member` to deliver within
-    /// `length`; then they are free again. Of the messages of one alarm to one target only the oldest that waits can be taken.
+    /// `length`; then they are free again. Of the messages of one alarm to one target only the oldest that waits can be
+    /// taken, and none while another one is being delivered.
     async fn take_deliveries(
         &self,
         member: Uuid,

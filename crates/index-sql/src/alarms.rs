@@ -17,3 +17,4 @@ mod rows;
 mod shares;
 mod silences;
 mod store;
+mod targets;

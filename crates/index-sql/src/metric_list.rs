@@ -72,23 +72,34 @@ pub(crate) async fn list(session: &mut dyn Session, query: &MetricQuery) -> Resu
         let after = after.map_or_else(String::new, |after| format!(" WHERE {after}"));
         pages.push(format!("FROM ({rows}) u{after}"));
     }
-    let mut end = sort::order_by(&keys);
-    if let Some(limit) = query.page.limit {
+    if pages.is_empty() {
+        return Ok(Vec::new());
+    }
+    push_page(&mut statement, &pages, &keys, id, query.page.limit);
+    let rows = session.query_once(&statement.text, &statement.params).await?;
+    by_id(session, rows).await
+}
+
+/// Adds the statement for the ids, the values of the sort key number `id`, of one page of what several searches find.
+fn push_page(
+    statement: &mut Statement,
+    searches: &[String],
+    keys: &[SortKey],
+    id: usize,
+    limit: Option<u64>,
+) {
+    let mut end = sort::order_by(keys);
+    if let Some(limit) = limit {
         let limit = statement.param(i64::try_from(limit).unwrap_or(i64::MAX));
         end.push_str(&format!(" LIMIT {limit}"));
     }
-    match pages.as_slice() {
-        [] => return Ok(Vec::new()),
-        [page] => statement.push(&format!("SELECT u.s{id} {page}{end}")),
-        // No search has to find more than a page. Several may find the same.
-        pages => {
-            let pages = pages.iter().map(|page| format!("SELECT p.* FROM (SELECT u.* {page}{end}) p"));
-            let pages = pages.collect::<Vec<_>>().join(" UNION ");
-            statement.push(&format!("SELECT u.s{id} FROM ({pages}) u{end}"));
-        }
+    if let [search] = searches {
+        return statement.push(&format!("SELECT u.s{id} {search}{end}"));
     }
-    let rows = session.query_once(&statement.text, &statement.params).await?;
-    by_id(session, rows).await
+    // No search has to find more than a page. Several may find the same.
+    let pages = searches.iter().map(|search| format!("SELECT p.* FROM (SELECT u.* {search}{end}) p"));
+    let pages = pages.collect::<Vec<_>>().join(" UNION ");
+    statement.push(&format!("SELECT u.s{id} FROM ({pages}) u{end}"));
 }
 
 /// The metrics of which there are the ids, in the order of these.

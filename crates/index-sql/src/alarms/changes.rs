@@ -5,7 +5,7 @@ use nephometer_model::{Alarm, AlarmChange, AlarmId};
 
 use super::rows::{ALARM_COLUMNS, alarm_values, change_batch, check, rounded, share_value};
 use super::shares::HeldShares;
-use super::{list, quotas};
+use super::{list, outbox, quotas};
 use crate::Failure;
 use crate::session::{Session, query_opt};
 use crate::value::Value;
@@ -79,7 +79,7 @@ pub(super) async fn delete(session: &mut dyn Session, id: &AlarmId) -> Result<Al
     held_version(session, id).await?;
     let alarm = list::get(session, id).await?;
     let now = session.shared().clock.now().micros();
-    session.execute("DELETE FROM outbox WHERE alarm_id = $1", &[(&id.0).into()]).await?;
+    outbox::forget(session, id).await?;
     session.execute("DELETE FROM alarm WHERE alarm_id = $1", &[(&id.0).into()]).await?;
     let sql = "DELETE FROM alarm_tombstone WHERE share = $1 AND expires_at < $2";
     session.execute(sql, &[share.into(), now.into()]).await?;

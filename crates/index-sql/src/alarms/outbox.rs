@@ -7,11 +7,12 @@ use nephometer_model::{AlarmId, Timestamp};
 use uuid::Uuid;
 
 use super::rows::stored;
+use super::targets;
 use crate::Failure;
-use crate::session::{Dialect, Session, query_one};
+use crate::session::{Session, query_one};
 use crate::value::{Batch, ColumnType, Row, Value};
 
-const MESSAGES: [(&str, ColumnType); 10] = [
+const MESSAGES: [(&str, ColumnType); 9] = [
     ("id", ColumnType::Uuid),
     ("alarm_id", ColumnType::Text),
     ("project_id", ColumnType::Text),
@@ -21,16 +22,9 @@ const MESSAGES: [(&str, ColumnType); 10] = [
     ("not_before", ColumnType::Int),
     ("group_key", ColumnType::Text),
     ("created_at", ColumnType::Int),
-    ("due_at", ColumnType::Int),
 ];
-const IDS: [(&str, ColumnType); 2] = [("id", ColumnType::Uuid), ("holder", ColumnType::Uuid)];
-const ENDS: [(&str, ColumnType); 5] = [
-    ("id", ColumnType::Uuid),
-    ("holder", ColumnType::Uuid),
-    ("due_at", ColumnType::Int),
-    ("last_error", ColumnType::Text),
-    ("dead", ColumnType::Int),
-];
+const FAILURES: [(&str, ColumnType); 3] =
+    [("pk", ColumnType::Int), ("last_error", ColumnType::Text), ("dead_at", ColumnType::Int)];
 const COLUMNS: &str = "o.id, o.alarm_id, o.project_id, o.action, o.payload, o.not_before, o.group_key, \
                        o.created_at, o.attempts, o.last_error";
 
@@ -57,7 +51,6 @@ fn batch<'a>(now: Timestamp, messages: impl Iterator<Item = &'a NewDelivery>) ->
             message.not_before.micros().into(),
             opt(&message.group),
             now.micros().into(),
-            message.not_before.micros().into(),
         ]);
     }
     batch
@@ -66,20 +59,23 @@ fn batch<'a>(now: Timestamp, messages: impl Iterator<Item = &'a NewDelivery>) ->
 /// Adds messages that are new.
 pub(super) async fn insert<'a>(
     session: &mut dyn Session,
-    messages: impl Iterator<Item = &'a NewDelivery>,
+    messages: impl Iterator<Item = &'a NewDelivery> + Clone,
 ) -> Result<(), Failure> {
-    let batch = batch(session.shared().clock.now(), messages);
-    session.insert("outbox", &batch).await
+    let batch = batch(session.shared().clock.now(), messages.clone());
+    session.insert("outbox", &batch).await?;
+    targets::expect(session, messages.map(|message| (target(message), message.not_before))).await
 }
 
 /// Adds messages of which some may be known.
 pub(super) async fn add(session: &mut dyn Session, messages: &[NewDelivery]) -> Result<(), Failure> {
     let batch = batch(session.shared().clock.now(), messages.iter());
-    session.insert_new("outbox", "pk", &batch).await.map(drop)
+    let added = session.insert_new("outbox", "pk", &batch).await?;
+    let added = messages.iter().filter(|message| added.contains_key(&message.id));
+    targets::expect(session, added.map(|message| (target(message), message.not_before))).await
 }
 
-fn read(mut row: Row) -> Result<Delivery, Failure> {
-    let row = &mut row;
+/// A message whose row begins with [`COLUMNS`].
+fn read(row: &mut Row) -> Result<Delivery, Failure> {
     let message = NewDelivery {
         id: row.uuid()?,
         alarm_id: AlarmId(row.text()?),
@@ -102,27 +98,25 @@ pub(super) async fn take(
     (member, length, limit): &(Uuid, Duration, u32),
 ) -> Result<Vec<Delivery>, Failure> {
     let now = session.shared().clock.now().micros();
-    // What somebody else is just taking is not waited for.
-    let lock = match session.dialect() {
-        Dialect::Sqlite => "",
-        Dialect::Postgres => "FOR UPDATE SKIP LOCKED",
-    };
+    let due = targets::due(session, now, *limit).await?;
+    if due.rows.is_empty() {
+        return Ok(Vec::new());
+    }
     let sql = format!(
-        "SELECT {COLUMNS} FROM outbox o WHERE o.dead = 0 AND o.due_at <= $1 AND NOT EXISTS \
-         (SELECT 1 FROM outbox e WHERE e.dead = 0 AND e.target = o.target AND e.pk < o.pk) \
-         ORDER BY o.due_at, o.pk LIMIT $2 {lock}"
+        "SELECT {COLUMNS}, o.pk, v.target, v.due_at FROM {{rows}} JOIN outbox o ON o.pk = \
+         (SELECT min(e.pk) FROM outbox e WHERE e.target = v.target AND e.dead_at IS NULL)"
     );
-    let rows = session.query(&sql, &[now.into(), i64::from(*limit).into()]).await?;
-    let taken = rows.into_iter().map(read).collect::<Result<Vec<_>, _>>()?;
-    if taken.is_empty() {
-        return Ok(taken);
+    let (mut taken, mut heads) = (Vec::new(), Vec::new());
+    for mut row in session.query_batch(&sql, &due).await? {
+        let delivery = read(&mut row)?;
+        let (pk, target) = (row.int()?, row.int()?);
+        heads.push((target, pk));
+        taken.push((row.int()?, pk, delivery));
     }
     let until = now.saturating_add(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
-    let ids = taken.iter().map(|delivery| delivery.message.id).collect();
-    let condition = session.dialect().any_of("id", "$3", false);
-    let sql = format!("UPDATE outbox SET holder = $1, due_at = $2 WHERE {condition}");
-    session.execute(&sql, &[(*member).into(), until.into(), Value::Uuids(ids)]).await?;
-    Ok(taken)
+    targets::hold(session, heads, *member, until).await?;
+    taken.sort_by_key(|(due_at, pk, _)| (*due_at, *pk));
+    Ok(taken.into_iter().map(|(_, _, delivery)| delivery).collect())
 }
 
 pub(super) async fn end(
@@ -130,52 +124,79 @@ pub(super) async fn end(
     (member, ends): &(Uuid, Vec<(Uuid, DeliveryEnd)>),
 ) -> Result<(), Failure> {
     let now = session.shared().clock.now().micros();
-    let (mut delivered, mut others) = (Batch::new(&IDS), Batch::new(&ENDS));
+    let held = targets::held(session, *member, ends.iter().map(|(id, _)| *id).collect()).await?;
+    let (mut delivered, mut failed) = (Vec::new(), Batch::new(&FAILURES));
+    let (mut free, mut later) = (Vec::new(), Vec::new());
     for (id, end) in ends {
-        let (due_at, error, dead) = match end {
-            DeliveryEnd::Delivered => {
-                delivered.push(vec![(*id).into(), (*member).into()]);
-                continue;
-            }
-            DeliveryEnd::Retry { at, error } => (at.micros(), error, 0),
-            DeliveryEnd::Dead { error } => (now, error, 1),
-        };
-        others.push(vec![(*id).into(), (*member).into(), due_at.into(), stored(error), dead.into()]);
+        let Some(&(pk, target)) = held.get(id) else { continue };
+        match end {
+            DeliveryEnd::Delivered => delivered.push(pk),
+            DeliveryEnd::Retry { error, .. } => failed.push(vec![pk.into(), stored(error), Value::Null]),
+            DeliveryEnd::Dead { error } => failed.push(vec![pk.into(), stored(error), now.into()]),
+        }
+        match end {
+            DeliveryEnd::Retry { at, .. } => later.push((target, at.micros())),
+            DeliveryEnd::Delivered | DeliveryEnd::Dead { .. } => free.push(target),
+        }
     }
-    let sql = "DELETE FROM outbox WHERE (id, holder) IN (SELECT v.id, v.holder FROM {rows}) AND dead = 0";
-    session.execute_batch(sql, &delivered).await?;
-    let sql = "UPDATE outbox SET holder = NULL, due_at = v.due_at, last_error = v.last_error, dead = v.dead, \
-               attempts = attempts + 1 FROM {rows} \
-               WHERE outbox.id = v.id AND outbox.holder = v.holder AND outbox.dead = 0";
-    session.execute_batch(sql, &others).await.map(drop)
+    let condition = session.dialect().any_of("pk", "$1", false);
+    let sql = format!("DELETE FROM outbox WHERE {condition}");
+    session.execute(&sql, &[Value::Ints(delivered)]).await?;
+    let sql = "UPDATE outbox SET attempts = attempts + 1, last_error = v.last_error, dead_at = v.dead_at \
+               FROM {rows} WHERE outbox.pk = v.pk";
+    session.execute_batch(sql, &failed).await?;
+    targets::postpone(session, later).await?;
+    targets::release(session, free).await
+}
+
+/// Forgets all messages of an alarm.
+pub(super) async fn forget(session: &mut dyn Session, id: &AlarmId) -> Result<(), Failure> {
+    let id = Value::from(&id.0);
+    let sql = "SELECT DISTINCT o.target FROM outbox o WHERE o.alarm_id = $1 AND o.dead_at IS NULL";
+    let rows = session.query(sql, std::slice::from_ref(&id)).await?;
+    let targets = rows.into_iter().map(|mut row| row.int()).collect::<Result<Vec<_>, _>>()?;
+    session.execute("DELETE FROM outbox WHERE alarm_id = $1", &[id]).await?;
+    if targets.is_empty() { Ok(()) } else { targets::release(session, targets).await }
 }
 
 pub(super) async fn dead(session: &mut dyn Session, limit: &u32) -> Result<Vec<Delivery>, Failure> {
-    let sql = format!("SELECT {COLUMNS} FROM outbox o WHERE o.dead = 1 ORDER BY o.pk DESC LIMIT $1");
-    session.query(&sql, &[i64::from(*limit).into()]).await?.into_iter().map(read).collect()
+    let sql =
+        format!("SELECT {COLUMNS} FROM outbox o WHERE o.dead_at IS NOT NULL ORDER BY o.pk DESC LIMIT $1");
+    let rows = session.query(&sql, &[i64::from(*limit).into()]).await?;
+    rows.into_iter().map(|mut row| read(&mut row)).collect()
 }
 
 pub(super) async fn revive(session: &mut dyn Session, ids: &Option<Vec<Uuid>>) -> Result<u64, Failure> {
-    let mut sql = "UPDATE outbox SET dead = 0, due_at = $1, attempts = 0 WHERE dead = 1".to_owned();
-    let mut params = vec![Value::from(session.shared().clock.now().micros())];
+    let now = session.shared().clock.now();
+    let mut condition = "dead_at IS NOT NULL".to_owned();
+    let mut params = Vec::new();
     if let Some(ids) = ids {
-        let condition = session.dialect().any_of("id", "$2", false);
-        sql.push_str(&format!(" AND {condition}"));
+        condition.push_str(&format!(" AND {}", session.dialect().any_of("id", "$1", false)));
         params.push(Value::Uuids(ids.clone()));
     }
-    session.execute(&sql, &params).await
+    let sql = format!("SELECT pk, target FROM outbox WHERE {condition} ORDER BY pk {{lock}}");
+    let (mut keys, mut targets) = (Vec::new(), Vec::new());
+    for mut row in session.query(&sql, &params).await? {
+        keys.push(row.int()?);
+        targets.push((row.int()?, now));
+    }
+    let condition = session.dialect().any_of("pk", "$1", false);
+    let sql = format!("UPDATE outbox SET dead_at = NULL, attempts = 0 WHERE {condition}");
+    let revived = session.execute(&sql, &[Value::Ints(keys)]).await?;
+    targets::hasten(session, targets.into_iter()).await?;
+    Ok(revived)
 }
 
 /// Forgets messages that were given up before.
 pub(super) async fn expire(session: &mut dyn Session, before: &Timestamp) -> Result<u64, Failure> {
-    let sql = "DELETE FROM outbox WHERE dead = 1 AND due_at < $1";
+    let sql = "DELETE FROM outbox WHERE dead_at < $1";
     session.execute(sql, &[before.micros().into()]).await
 }
 
 pub(super) async fn counts(session: &mut dyn Session) -> Result<OutboxCounts, Failure> {
-    let sql = "SELECT (SELECT count(*) FROM outbox o WHERE o.dead = 0), \
-               (SELECT min(o.created_at) FROM outbox o WHERE o.dead = 0), \
-               (SELECT count(*) FROM outbox o WHERE o.dead = 1)";
+    let sql = "SELECT (SELECT count(*) FROM outbox o WHERE o.dead_at IS NULL), \
+               (SELECT min(o.created_at) FROM outbox o WHERE o.dead_at IS NULL), \
+               (SELECT count(*) FROM outbox o WHERE o.dead_at IS NOT NULL)";
     let mut row = query_one(session, sql, &[]).await?;
     Ok(OutboxCounts {
         waiting: row.int()?.cast_unsigned(),

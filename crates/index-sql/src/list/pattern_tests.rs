@@ -87,60 +87,67 @@ fn resource(number: usize, texts: &[Option<String>]) -> NewResource {
     }
 }
 
-async fn check(index: &SqlIndex, texts: &[Option<String>], patterns: &[String]) -> Result<(), TestCaseError> {
+/// A filter, and what holds for the resources that it finds.
+type Case<'a> = (Filter, Box<dyn Fn(&NewResource) -> bool + 'a>);
+
+/// Filters that a pattern is in; in some with another one.
+fn cases<'a>(pattern: &'a str, other: &'a str) -> [Case<'a>; 5] {
+    let like = |name: &str, pattern: &str| {
+        Filter::Compare(Comparison::Like, name.to_owned(), FilterValue::Text(pattern.to_owned()))
+    };
+    let has = |resource: &NewResource, name: &str, pattern: &str| {
+        let value = resource.attributes.get(name);
+        matches!(value, Some(AttributeValue::String(text)) if is_like(text, pattern))
+    };
+    [
+        (like("few", pattern), Box::new(move |one| has(one, "few", pattern))),
+        (like("many", pattern), Box::new(move |one| has(one, "many", pattern))),
+        (
+            like("few", pattern).and(like("many", other)),
+            Box::new(move |one| has(one, "few", pattern) && has(one, "many", other)),
+        ),
+        (
+            Filter::Or(vec![like("few", pattern), like("many", other)]),
+            Box::new(move |one| has(one, "few", pattern) || has(one, "many", other)),
+        ),
+        (
+            Filter::Not(Box::new(like("many", pattern))),
+            Box::new(move |one| one.attributes.contains_key("many") && !has(one, "many", pattern)),
+        ),
+    ]
+}
+
+async fn populate(index: &SqlIndex, resources: &[NewResource]) {
     let kind = AttributeKind::String { min_length: 0, max_length: 99 };
     let attributes = ["few", "many"].map(|name| (name.to_owned(), Attribute { kind, required: false }));
     let state = ResourceTypeState::Active;
     let vm = ResourceType { name: "vm".to_owned(), attributes: attributes.into(), state };
     index.create_resource_type(vm).await.unwrap();
-    let resources: Vec<NewResource> = (0..RESOURCES).map(|number| resource(number, texts)).collect();
-    for resource in &resources {
+    for resource in resources {
         index.create_resource(resource.clone()).await.unwrap();
     }
-    let has = |resource: &NewResource, name: &str, pattern: &str| {
-        let value = resource.attributes.get(name);
-        matches!(value, Some(AttributeValue::String(text)) if is_like(text, pattern))
-    };
-    for (pattern, other) in patterns.iter().zip(patterns.iter().skip(1)) {
-        let like = |name: &str, pattern: &str| {
-            Filter::Compare(Comparison::Like, name.to_owned(), FilterValue::Text(pattern.to_owned()))
-        };
-        type Holds<'a> = Box<dyn Fn(&NewResource) -> bool + 'a>;
-        let cases: [(Filter, Holds<'_>); 5] = [
-            (like("few", pattern), Box::new(|resource| has(resource, "few", pattern))),
-            (like("many", pattern), Box::new(|resource| has(resource, "many", pattern))),
-            (
-                like("few", pattern).and(like("many", other)),
-                Box::new(|resource| has(resource, "few", pattern) && has(resource, "many", other)),
-            ),
-            (
-                Filter::Or(vec![like("few", pattern), like("many", other)]),
-                Box::new(|resource| has(resource, "few", pattern) || has(resource, "many", other)),
-            ),
-            (
-                Filter::Not(Box::new(like("many", pattern))),
-                Box::new(|resource| {
-                    resource.attributes.contains_key("many") && !has(resource, "many", pattern)
-                }),
-            ),
-        ];
-        for (filter, holds) in cases {
-            let expected: Vec<ResourceId> =
-                resources.iter().filter(|resource| holds(resource)).map(|resource| resource.id).collect();
-            for limit in [None, Some(3), Some(100)] {
-                let query = ResourceQuery {
-                    type_name: "vm".to_owned(),
-                    filter: filter.clone(),
-                    history: false,
-                    details: true,
-                    with_metrics: false,
-                    page: Page { limit, ..Page::default() },
-                };
-                let found = index.list_resources(&query).await.unwrap();
-                let found: Vec<ResourceId> = found.into_iter().map(|resource| resource.id).collect();
-                let most = limit.map_or(RESOURCES, |limit| usize::try_from(limit).unwrap());
-                prop_assert_eq!(&found, &expected[..expected.len().min(most)], "{:?} {:?}", filter, texts);
-            }
+}
+
+async fn check(index: &SqlIndex, texts: &[Option<String>], patterns: &[String]) -> Result<(), TestCaseError> {
+    let resources: Vec<NewResource> = (0..RESOURCES).map(|number| resource(number, texts)).collect();
+    populate(index, &resources).await;
+    let pairs = patterns.iter().zip(patterns.iter().skip(1));
+    for (filter, holds) in pairs.flat_map(|(pattern, other)| cases(pattern, other)) {
+        let expected = resources.iter().filter(|resource| holds(resource)).map(|resource| resource.id);
+        let expected: Vec<ResourceId> = expected.collect();
+        for limit in [None, Some(3), Some(100)] {
+            let query = ResourceQuery {
+                type_name: "vm".to_owned(),
+                filter: filter.clone(),
+                history: false,
+                details: true,
+                with_metrics: false,
+                page: Page { limit, ..Page::default() },
+            };
+            let found = index.list_resources(&query).await.unwrap();
+            let found: Vec<ResourceId> = found.into_iter().map(|resource| resource.id).collect();
+            let most = limit.map_or(RESOURCES, |limit| usize::try_from(limit).unwrap());
+            prop_assert_eq!(&found, &expected[..expected.len().min(most)], "{:?} {:?}", filter, texts);
         }
     }
     Ok(())

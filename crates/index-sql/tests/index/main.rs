@@ -3,6 +3,7 @@
 #![allow(missing_docs, clippy::unwrap_used, reason = "tests")]
 
 mod alarm_contention;
+mod alarm_costs;
 mod alarm_filters;
 mod alarm_support;
 mod alarms;

@@ -104,10 +104,13 @@ pub async fn messages_are_tried_again_or_given_up(store: &dyn AlarmStore) {
     end(store, 3, DeliveryEnd::Dead { error: "no".to_owned() }).await;
     assert_eq!(store.expire_deliveries(after(0)).await.unwrap(), 0);
     assert_eq!(store.revive_deliveries(None).await.unwrap(), 2);
-    assert_eq!(take(store, 9).await, [1, 3]);
+    // One message at a time is on its way to a target.
+    assert_eq!(take(store, 9).await, [3]);
+    end(store, 2, DeliveryEnd::Delivered).await;
+    assert_eq!(take(store, 9).await, [1]);
     end(store, 3, DeliveryEnd::Dead { error: "no".to_owned() }).await;
     assert_eq!(store.expire_deliveries(after(1)).await.unwrap(), 1);
-    assert_eq!(store.outbox().await.unwrap(), OutboxCounts { waiting: 2, oldest: Some(NOW), dead: 0 });
+    assert_eq!(store.outbox().await.unwrap(), OutboxCounts { waiting: 1, oldest: Some(NOW), dead: 0 });
 }
 
 /// A message comes in once.
@@ -121,7 +124,8 @@ pub async fn messages_that_are_known_are_skipped(store: &dyn AlarmStore) {
 /// Who deletes an alarm is told no more of it.
 pub async fn messages_go_with_their_alarm(store: &dyn AlarmStore) {
     let made = make(store, alarm(1)).await;
-    let deliveries = vec![message(1, 1, "a"), message(2, 1, "b"), message(3, 1, "b")];
+    let first = NewDelivery { not_before: after(-9), ..message(1, 1, "a") };
+    let deliveries = vec![first, message(2, 1, "b"), message(3, 1, "b")];
     store.apply(vec![Transition { deliveries, ..transition(&made) }]).await.unwrap();
     store.add_deliveries(vec![message(4, 2, "a")]).await.unwrap();
     assert_eq!(take(store, 1).await, [1]);

@@ -83,9 +83,8 @@ CREATE TABLE alarm_counter (
 );
 CREATE INDEX alarm_counter_by_project ON alarm_counter (project_id, alarm_id);
 
--- Messages that are to be delivered (dead = 0) or were given up. `target` is a hash of alarm and action: rows of one
--- target are delivered in the order of `pk`. A row that somebody has taken is due again when his time is over; one that
--- was given up has been so since `due_at`.
+-- Messages that wait for their delivery, or were given up at `dead_at`. `target` is a hash of alarm and action; messages to
+-- one target are delivered in the order of `pk`.
 CREATE TABLE outbox (
     pk BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     id UUID NOT NULL UNIQUE,
@@ -97,16 +96,23 @@ CREATE TABLE outbox (
     not_before BIGINT NOT NULL,
     group_key TEXT,
     created_at BIGINT NOT NULL,
-    due_at BIGINT NOT NULL,
-    holder UUID,
     attempts BIGINT NOT NULL DEFAULT 0,
     last_error TEXT,
-    dead BIGINT NOT NULL DEFAULT 0
+    dead_at BIGINT
 );
-CREATE INDEX outbox_by_due ON outbox (due_at, pk) WHERE dead = 0;
-CREATE INDEX outbox_by_target ON outbox (target, pk) WHERE dead = 0;
+CREATE INDEX outbox_waiting ON outbox (target, pk) WHERE dead_at IS NULL;
+CREATE INDEX outbox_dead ON outbox (pk) WHERE dead_at IS NOT NULL;
 CREATE INDEX outbox_by_alarm ON outbox (alarm_id);
-CREATE INDEX outbox_dead ON outbox (pk) WHERE dead = 1;
+
+-- Targets for which messages wait: when the first of them is due, or was taken (`head`) and is free again. Messages behind
+-- it are not looked at until it is gone.
+CREATE TABLE outbox_target (
+    target BIGINT NOT NULL PRIMARY KEY,
+    due_at BIGINT NOT NULL,
+    head BIGINT,
+    holder UUID
+);
+CREATE INDEX outbox_target_by_due ON outbox_target (due_at, target);
 
 CREATE TABLE silence (
     id UUID NOT NULL PRIMARY KEY,

@@ -84,9 +84,8 @@ CREATE TABLE alarm_counter (
 ) STRICT;
 CREATE INDEX alarm_counter_by_project ON alarm_counter (project_id, alarm_id);
 
--- Messages that are to be delivered (dead = 0) or were given up. `target` is a hash of alarm and action: rows of one
--- target are delivered in the order of `pk`. A row that somebody has taken is due again when his time is over; one that
--- was given up has been so since `due_at`.
+-- Messages that wait for their delivery, or were given up at `dead_at`. `target` is a hash of alarm and action; messages to
+-- one target are delivered in the order of `pk`.
 CREATE TABLE outbox (
     pk INTEGER PRIMARY KEY AUTOINCREMENT,
     id BLOB NOT NULL UNIQUE,
@@ -98,16 +97,23 @@ CREATE TABLE outbox (
     not_before INTEGER NOT NULL,
     group_key TEXT,
     created_at INTEGER NOT NULL,
-    due_at INTEGER NOT NULL,
-    holder BLOB,
     attempts INTEGER NOT NULL DEFAULT 0,
     last_error TEXT,
-    dead INTEGER NOT NULL DEFAULT 0
+    dead_at INTEGER
 ) STRICT;
-CREATE INDEX outbox_by_due ON outbox (due_at, pk) WHERE dead = 0;
-CREATE INDEX outbox_by_target ON outbox (target, pk) WHERE dead = 0;
+CREATE INDEX outbox_waiting ON outbox (target, pk) WHERE dead_at IS NULL;
+CREATE INDEX outbox_dead ON outbox (pk) WHERE dead_at IS NOT NULL;
 CREATE INDEX outbox_by_alarm ON outbox (alarm_id);
-CREATE INDEX outbox_dead ON outbox (pk) WHERE dead = 1;
+
+-- Targets for which messages wait: when the first of them is due, or was taken (`head`) and is free again. Messages behind
+-- it are not looked at until it is gone.
+CREATE TABLE outbox_target (
+    target INTEGER NOT NULL PRIMARY KEY,
+    due_at INTEGER NOT NULL,
+    head INTEGER,
+    holder BLOB
+) STRICT;
+CREATE INDEX outbox_target_by_due ON outbox_target (due_at, target);
 
 CREATE TABLE silence (
     id BLOB NOT NULL PRIMARY KEY,
@@ -159,8 +165,8 @@ INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES
     ('alarm_counter', 'sqlite_autoindex_alarm_counter_1', '100000 1'),
     ('alarm_counter', 'alarm_counter_by_project', '100000 200 1'),
     ('outbox', 'sqlite_autoindex_outbox_1', '10000 1'),
-    ('outbox', 'outbox_by_due', '10000 2 1'),
-    ('outbox', 'outbox_by_target', '10000 2 1'),
+    ('outbox', 'outbox_waiting', '10000 2 1'),
+    ('outbox', 'outbox_dead', '1000 1'),
     ('outbox', 'outbox_by_alarm', '10000 2'),
-    ('outbox', 'outbox_dead', '1000 1');
+    ('outbox_target', 'outbox_target_by_due', '5000 2 1');
 ANALYZE sqlite_schema;
