@@ -1,7 +1,7 @@
 //! Gnocchi's REST API v1: paths, statuses, headers and texts as its clients expect them, over the metric service.
 //!
 //! A noun's file holds its routes, its handlers of about ten lines and its wire forms. What happens around a handler
-//! (routing, negotiation, identity, body, rendering of errors) is in `front` and `call`.
+//! (routing, negotiation, identity, body) is shared by all dialects (`http::front`); `dialect` says how this one differs.
 
 mod aggregates;
 mod aggregation;
@@ -13,9 +13,9 @@ mod batch;
 mod call;
 mod conditional;
 mod decode;
+mod dialect;
 mod document;
 mod error;
-mod front;
 mod influxdb;
 mod json_patch;
 mod late;
@@ -40,7 +40,6 @@ mod values;
 mod versions;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use nephometer_drivers::{Authenticator, PolicyEnforcer};
 use nephometer_metric::MetricService;
@@ -48,8 +47,8 @@ use nephometer_metric::MetricService;
 pub use openapi::statuses;
 pub use route::{Produces, Route, routes};
 
-use crate::http::body::BodyLimits;
-use crate::http::cors::Cors;
+use crate::http::dialect::FrontSettings;
+use crate::http::front;
 use crate::limits::Limits;
 
 /// What an operator decides about the API.
@@ -57,28 +56,13 @@ use crate::limits::Limits;
 pub struct GnocchiSettings {
     /// Largest and usual size of a page.
     pub max_limit: u64,
-    /// Bounds on request bodies.
-    pub body: BodyLimits,
-    /// Longest time that a request may take once its body is there.
-    pub request_timeout: Duration,
-    /// Path under which the service is also found, such as `/gnocchi`; empty for none.
-    pub path_prefix: String,
-    /// Whether `Forwarded` and `X-Forwarded-*` count.
-    pub trust_proxy_headers: bool,
-    /// Which web pages of other origins may use the API.
-    pub cors: Cors,
+    /// How requests are taken.
+    pub front: FrontSettings,
 }
 
 impl Default for GnocchiSettings {
     fn default() -> Self {
-        Self {
-            max_limit: 1000,
-            body: BodyLimits { max_bytes: 32 * 1024 * 1024, timeout: Duration::from_secs(60) },
-            request_timeout: Duration::from_secs(120),
-            path_prefix: String::new(),
-            trust_proxy_headers: false,
-            cors: Cors::default(),
-        }
+        Self { max_limit: 1000, front: FrontSettings::default() }
     }
 }
 

@@ -57,7 +57,7 @@ async fn types_that_are_not_offered_are_not_acceptable() {
 
 #[tokio::test]
 async fn paths_are_forgiving_about_slashes_and_nothing_else() {
-    let app = TestApp::builder().settings(|settings| settings.path_prefix = "/gnocchi".to_owned());
+    let app = TestApp::builder().settings(|settings| settings.front.path_prefix = "/gnocchi".to_owned());
     let app = app.start().await.unwrap();
     for path in ["/v1/metric", "/v1/metric/", "//v1//metric//", "/gnocchi/v1/metric"] {
         app.get(path).await.expect(200);
@@ -74,7 +74,8 @@ async fn paths_are_forgiving_about_slashes_and_nothing_else() {
 
 #[tokio::test]
 async fn bodies_are_bounded_and_may_be_compressed() {
-    let app = TestApp::builder().settings(|settings| settings.body.max_bytes = 10_000).start().await.unwrap();
+    let app =
+        TestApp::builder().settings(|settings| settings.front.body.max_bytes = 10_000).start().await.unwrap();
     let policy = json!({"name": "a", "definition": [{"granularity": 60, "points": 10}]});
     let gzip = |bytes: &[u8]| {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());

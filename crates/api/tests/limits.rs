@@ -8,10 +8,11 @@ use std::num::{NonZeroU32, NonZeroU64};
 use axum::body::Body;
 use axum::response::Response;
 use futures::{FutureExt as _, stream};
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderName, Method, Request, StatusCode, header};
 use nephometer_api::gnocchi::routes;
 use nephometer_api::limits::{Allowance, LimitSettings, Party, Rate};
 use nephometer_testkit::app::{TestAnswer, TestApp};
+use nephometer_testkit::tokens::{trusting_authenticator, usual_token};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
@@ -214,6 +215,24 @@ async fn a_long_answer_is_in_flight_until_it_is_sent() {
     let short = begin(&app, Method::GET, &format!("/v1/metric/{metric}"), Body::empty()).await;
     app.get("/v1/metric").await.expect(200);
     drop(short);
+}
+
+#[tokio::test]
+async fn all_tokens_of_a_project_share_its_limits() {
+    let authenticator = std::sync::Arc::new(trusting_authenticator());
+    let app = TestApp::builder().authenticator(authenticator).limits(measures(1, 3)).start().await.unwrap();
+    let send = |token: char, path: &str, body: Value| {
+        let request = app.request(Method::POST, path).without(&header::AUTHORIZATION);
+        request.header(HeaderName::from_static("x-auth-token"), &usual_token(token)).json(&body).send()
+    };
+    let policy = json!({"name": "p", "definition": [{"granularity": 1, "points": 10}]});
+    send('a', "/v1/archive_policy", policy).await.expect(201);
+    let metric = send('a', "/v1/metric", json!({"archive_policy_name": "p"})).await.expect(201).json();
+    let path = format!("/v1/metric/{}/measures", metric["id"].as_str().unwrap());
+    send('a', &path, points(2)).await.expect(202);
+    send('b', &path, points(2)).await.expect(429);
+    let refused = app.limits.status().most_refused;
+    assert!(matches!(&refused[..], [(Party::Project(_), 1)]), "{refused:?}");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 //! are pure and report every problem at once; opening files and sockets comes later.
 
 mod check;
+mod http;
 mod index;
 mod layers;
 mod limits;
@@ -15,6 +16,7 @@ use nephometer_openstack::keystone::AuthtokenSettings;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use check::parse_listen;
+pub(crate) use http::HttpSection;
 pub(crate) use index::IndexPlace;
 use index::IndexSection;
 pub(crate) use layers::Layers;

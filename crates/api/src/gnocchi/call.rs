@@ -1,40 +1,17 @@
 //! One request as a handler sees it.
 
-use std::sync::Arc;
-
-use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::StatusCode;
 use nephometer_metric::{Access, MetricService};
-use nephometer_model::Identity;
 use serde_json::Value;
 
 use super::GnocchiState;
 use super::decode;
 use super::error::ApiError;
-use crate::http::accept::Accept;
-use crate::http::address::BaseUrl;
-use crate::http::query::Query;
-use crate::limits::{Charge, Permit};
+use crate::limits::Charge;
 use crate::schema::Schema;
 
 /// One request: who asks, for what, with which body.
-pub(super) struct Call {
-    pub(super) state: Arc<GnocchiState>,
-    /// Who asks; anonymous on public routes.
-    pub(super) identity: Identity,
-    /// Its place among the requests in flight, where it has limits.
-    pub(super) permit: Option<Arc<Permit>>,
-    pub(super) accept: Accept,
-    pub(super) headers: HeaderMap,
-    /// Root of absolute URLs in the answer.
-    pub(super) base: BaseUrl,
-    /// Path below the root, normalised, still percent-encoded.
-    pub(super) path: String,
-    /// Parameters of the path by name, decoded.
-    pub(super) params: Vec<(String, String)>,
-    pub(super) query: Query,
-    pub(super) body: Bytes,
-}
+pub(super) type Call = crate::http::call::Call<GnocchiState>;
 
 impl Call {
     /// The service.
@@ -51,12 +28,6 @@ impl Call {
     /// To be kept when they are stored.
     pub(super) fn charge(&self, measures: usize) -> Result<Charge<'_>, ApiError> {
         Ok(self.state.limits.charge(self.permit.as_ref(), measures)?)
-    }
-
-    /// A parameter of the path.
-    pub(super) fn param(&self, name: &str) -> &str {
-        let found = self.params.iter().find(|(known, _)| known == name);
-        found.map(|(_, value)| value.as_str()).unwrap_or_default()
     }
 
     /// The body as JSON; 415 and 400 as upstream.

@@ -21,7 +21,7 @@ const NO_IDENTITY_SERVICE: &str = "The Keystone service is temporarily unavailab
 
 /// An answer that is not a success.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct ApiError {
+pub struct ApiError {
     pub(super) status: StatusCode,
     /// Upstream's `description`: text or object; empty text where there is nothing to say, null where no handler ran.
     pub(super) detail: Value,

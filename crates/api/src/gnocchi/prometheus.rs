@@ -21,7 +21,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 async fn write(call: Call) -> Answer {
-    let max_bytes = call.state.settings.body.max_bytes;
+    let max_bytes = call.state.settings.front.body.max_bytes;
     let resources =
         reading(&call, || read_remote_write(&call.body, max_bytes)).map_err(MeasureError::from)?;
     if resources.is_empty() {

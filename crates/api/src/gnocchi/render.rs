@@ -3,12 +3,13 @@
 
 use axum::body::Body;
 use axum::response::Response;
+use http::StatusCode;
 use http::header::{self, HeaderValue};
-use http::{HeaderMap, Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::error::ApiError;
 use crate::http::accept::Accept;
+use crate::http::asked::Asked;
 use crate::{json as encoder, python};
 
 /// An answer with a JSON body.
@@ -34,28 +35,6 @@ pub(super) fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
-}
-
-/// What a refusal needs to know about the request it answers.
-#[derive(Debug, Clone)]
-pub(super) struct Asked {
-    pub(super) accept: Accept,
-    pub(super) method: Method,
-    accept_text: String,
-    content_type: String,
-}
-
-impl Asked {
-    pub(super) fn of(method: &Method, headers: &HeaderMap) -> Self {
-        let text =
-            |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-        Self {
-            accept: Accept::of(headers),
-            method: method.clone(),
-            accept_text: text(header::ACCEPT),
-            content_type: text(header::CONTENT_TYPE),
-        }
-    }
 }
 
 /// The answer for `error`.
@@ -192,6 +171,7 @@ fn explanation(status: StatusCode, asked: &Asked) -> String {
 
 #[cfg(test)]
 mod tests {
+    use http::{HeaderMap, Method};
     use nephometer_drivers::AuthError;
 
     use super::*;

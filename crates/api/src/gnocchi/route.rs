@@ -1,151 +1,21 @@
-//! Routes as data: the router, the OpenAPI document and the tests that must cover every route are made from one list.
-
-use std::future::Future;
-use std::pin::Pin;
+//! The list of routes.
 
 use axum::response::Response;
-use http::Method;
 
-use super::call::Call;
 use super::error::ApiError;
 use super::{
-    aggregates, aggregation, archive_policy, archive_policy_rule, batch, influxdb, late, measures, metric,
-    openapi, prometheus, resource, resource_metric, resource_type, search_metric, search_resource, status,
-    versions,
+    GnocchiState, aggregates, aggregation, archive_policy, archive_policy_rule, batch, influxdb, late,
+    measures, metric, openapi, prometheus, resource, resource_metric, resource_type, search_metric,
+    search_resource, status, versions,
 };
+
+pub use crate::http::route::Produces;
+pub(super) use crate::http::route::handler;
 
 /// What a handler gives back.
 pub(super) type Answer = Result<Response, ApiError>;
-/// A handler, boxed so that the machinery around it is compiled once.
-pub(super) type Handler = fn(Call) -> Pin<Box<dyn Future<Output = Answer> + Send>>;
-
-/// What media type a route answers with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Produces {
-    /// `application/json`.
-    Json,
-    /// No content, which upstream declares as `text/html`.
-    Html,
-    /// JSON or HTML where the client likes them, else plain text: never refused.
-    Any,
-}
-
-impl Produces {
-    /// Media types offered, the usual one first.
-    pub fn offers(self) -> &'static [&'static str] {
-        match self {
-            Self::Json => &["application/json"],
-            Self::Html => &["text/html"],
-            Self::Any => &["text/plain", "text/html", "application/json"],
-        }
-    }
-}
-
 /// One verb on one path.
-pub struct Route {
-    /// Verb.
-    pub method: Method,
-    /// Path with `{parameters}`, as both the router and OpenAPI write it.
-    pub path: &'static str,
-    /// What the route does, in a few words.
-    pub summary: &'static str,
-    /// The rule that guards it; nothing where only an identity, or not even that, is needed.
-    pub rule: Option<&'static str>,
-    /// Whether the caller must be known.
-    pub needs_identity: bool,
-    /// Media type of the answer.
-    pub produces: Produces,
-    /// Media type of the body, where one is read.
-    pub consumes: Option<&'static str>,
-    /// Query parameters that it reads.
-    pub query: &'static [&'static str],
-    /// Statuses of its answers, besides those that any route can give (401, 403, 406, 413, 429, 503 and the like).
-    pub statuses: &'static [u16],
-    /// Name of the schema of its body, for the document.
-    pub takes: &'static str,
-    /// Name of the schema of its answer, for the document; with `[]` a list of such.
-    pub gives: &'static str,
-    pub(super) handler: Handler,
-}
-
-impl Route {
-    /// A JSON route that needs an identity; the rest is set by struct update.
-    pub(super) const fn new(
-        method: Method,
-        path: &'static str,
-        summary: &'static str,
-        handler: Handler,
-    ) -> Self {
-        Self {
-            method,
-            path,
-            summary,
-            rule: None,
-            needs_identity: true,
-            produces: Produces::Json,
-            consumes: None,
-            query: &[],
-            statuses: &[200],
-            takes: "Anything",
-            gives: "Anything",
-            handler,
-        }
-    }
-
-    pub(super) const fn rule(mut self, rule: &'static str) -> Self {
-        self.rule = Some(rule);
-        self
-    }
-
-    pub(super) const fn public(mut self) -> Self {
-        self.needs_identity = false;
-        self
-    }
-
-    pub(super) const fn produces(mut self, produces: Produces) -> Self {
-        self.produces = produces;
-        self
-    }
-
-    pub(super) const fn consumes(mut self, media_type: &'static str) -> Self {
-        self.consumes = Some(media_type);
-        self
-    }
-
-    pub(super) const fn json_body(self) -> Self {
-        self.consumes("application/json")
-    }
-
-    /// Reads JSON that keeps to a schema of the document.
-    pub(super) const fn takes(mut self, schema: &'static str) -> Self {
-        self.takes = schema;
-        if self.consumes.is_some() { self } else { self.json_body() }
-    }
-
-    /// Answers with JSON that keeps to a schema of the document; with `[]` a list of such.
-    pub(super) const fn gives(mut self, schema: &'static str) -> Self {
-        self.gives = schema;
-        self
-    }
-
-    pub(super) const fn query(mut self, names: &'static [&'static str]) -> Self {
-        self.query = names;
-        self
-    }
-
-    pub(super) const fn statuses(mut self, statuses: &'static [u16]) -> Self {
-        self.statuses = statuses;
-        self
-    }
-}
-
-/// Makes a [`Handler`] of an async function.
-macro_rules! handler {
-    ($function:path) => {
-        |call| Box::pin($function(call))
-    };
-}
-pub(super) use handler;
+pub type Route = crate::http::route::Route<GnocchiState>;
 
 /// All routes, in the order of the document.
 pub fn routes() -> Vec<Route> {

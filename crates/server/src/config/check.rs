@@ -94,8 +94,6 @@ impl Config {
         let api = &self.metric_api;
         for (key, value) in [
             ("metric_api.max_limit", api.max_limit),
-            ("metric_api.max_body_bytes", api.max_body_bytes as u64),
-            ("metric_api.max_connections", api.max_connections as u64),
             ("metric.cached_metrics", self.metric.cached_metrics as u64),
             ("metric.max_points", self.metric.max_points as u64),
             ("self_monitoring.interval_seconds", self.self_monitoring.interval_seconds),
@@ -105,17 +103,8 @@ impl Config {
                 problems.push(Problem::new(format!("{key}: must be at least 1")));
             }
         }
-        for (key, seconds) in [
-            ("metric_api.request_timeout_seconds", api.request_timeout_seconds),
-            ("metric_api.header_read_timeout_seconds", api.header_read_timeout_seconds),
-            ("metric_api.body_read_timeout_seconds", api.body_read_timeout_seconds),
-            ("metric_api.stop_timeout_seconds", api.stop_timeout_seconds),
-            ("statsd.flush_delay_seconds", self.statsd.flush_delay_seconds),
-        ] {
-            if !(0.001..=86_400.0).contains(&seconds) {
-                problems.push(Problem::new(format!("{key}: must lie between 0.001 and 86400")));
-            }
-        }
+        problems.extend(api.http.problems("metric_api"));
+        problems.extend(seconds_problem("statsd.flush_delay_seconds", self.statsd.flush_delay_seconds));
     }
 
     fn check_names(&self, problems: &mut Vec<Problem>) {
@@ -124,14 +113,16 @@ impl Config {
                 "metric.default_aggregation_methods: `{name}` is no aggregation method"
             )));
         }
-        let prefix = &self.metric_api.path_prefix;
-        if !prefix.is_empty() && (!prefix.starts_with('/') || prefix.ends_with('/')) {
-            problems.push(Problem::new("metric_api.path_prefix: must begin and must not end with a slash"));
-        }
         if self.statsd.enabled && self.statsd.resource_id.is_empty() {
             problems.push(Problem::new("statsd.resource_id: statsd needs the id of a resource"));
         }
     }
+}
+
+/// What is wrong with a time that must be neither nothing nor longer than a day.
+pub(super) fn seconds_problem(key: &str, seconds: f64) -> Option<Problem> {
+    let is_sound = (0.001..=86_400.0).contains(&seconds);
+    (!is_sound).then(|| Problem::new(format!("{key}: must lie between 0.001 and 86400")))
 }
 
 /// An address to listen on: `127.0.0.1:8041`, `[::1]:8041`, `localhost:8041`.

@@ -9,7 +9,7 @@ use nephometer_model::{AggregationMethod, MethodSet};
 use nephometer_openstack::policy::PolicyOptions;
 use serde::{Deserialize, Serialize};
 
-use super::TlsSection;
+use super::{HttpSection, TlsSection};
 
 /// Where data lives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,24 +102,9 @@ pub(crate) struct MetricApiSection {
     pub(crate) allow_insecure_listen: bool,
     /// Longest page of a list.
     pub(crate) max_limit: u64,
-    /// Whether `Forwarded` and `X-Forwarded-*` are believed.
-    pub(crate) enable_proxy_headers_parsing: bool,
-    /// Origins that browsers may call from.
-    pub(crate) cors_allowed_origins: Vec<String>,
-    /// A path in front of all routes that is accepted too.
-    pub(crate) path_prefix: String,
-    /// Longest request body after decompression, in bytes.
-    pub(crate) max_body_bytes: usize,
-    /// Connections served at once; more wait.
-    pub(crate) max_connections: usize,
-    /// A request that takes longer once its body is there is given up.
-    pub(crate) request_timeout_seconds: f64,
-    /// Request headers must be complete within this; also how long an idle connection is kept.
-    pub(crate) header_read_timeout_seconds: f64,
-    /// A request body must be complete within this.
-    pub(crate) body_read_timeout_seconds: f64,
-    /// Requests that run when the server is told to stop may take so long to finish.
-    pub(crate) stop_timeout_seconds: f64,
+    /// How requests are taken.
+    #[serde(flatten)]
+    pub(crate) http: HttpSection,
     /// Whether and how it speaks TLS.
     #[serde(flatten)]
     pub(crate) tls: TlsSection,
@@ -133,15 +118,7 @@ impl Default for MetricApiSection {
             remote_user_header: "X-Remote-User".to_owned(),
             allow_insecure_listen: false,
             max_limit: 1000,
-            enable_proxy_headers_parsing: false,
-            cors_allowed_origins: Vec::new(),
-            path_prefix: String::new(),
-            max_body_bytes: 32 << 20,
-            max_connections: 4096,
-            request_timeout_seconds: 120.0,
-            header_read_timeout_seconds: 75.0,
-            body_read_timeout_seconds: 60.0,
-            stop_timeout_seconds: 30.0,
+            http: HttpSection::default(),
             tls: TlsSection::default(),
         }
     }

@@ -43,7 +43,7 @@ fn texts_are_typed_by_the_default() {
         "storage.data_dir=/tmp/with=sign",
     ];
     let config = Config::load(layers("", &[], &flags)).unwrap();
-    assert_eq!(config.metric_api.cors_allowed_origins, ["http://a", "http://b"]);
+    assert_eq!(config.metric_api.http.cors_allowed_origins, ["http://a", "http://b"]);
     assert!((config.statsd.flush_delay_seconds - 3.0).abs() < 1e-9);
     assert!(!config.statsd.enabled);
     assert_eq!(config.metric.default_aggregation_methods, ["mean", "rate:95pct"]);

@@ -103,9 +103,9 @@ x = 1
 ";
     let (toml, config) = imported(text);
     assert_eq!(config.metric_api.listen, "0.0.0.0:8141");
-    assert!(config.metric_api.allow_insecure_listen && config.metric_api.enable_proxy_headers_parsing);
+    assert!(config.metric_api.allow_insecure_listen && config.metric_api.http.enable_proxy_headers_parsing);
     assert_eq!(config.metric_api.max_limit, 500);
-    assert_eq!(config.metric_api.cors_allowed_origins, ["http://a", "http://b"]);
+    assert_eq!(config.metric_api.http.cors_allowed_origins, ["http://a", "http://b"]);
     assert_eq!((config.log.level.as_str(), config.index.url.expose()), ("debug", ""));
     assert_eq!((config.statsd.enabled, config.statsd.listen.as_str()), (true, "[::1]:8125"));
     assert_eq!(config.statsd.archive_policy_name, "high");

@@ -1,16 +1,13 @@
 //! The metric API's listener: Gnocchi's v1 routes over the metric service.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Result;
 use axum::middleware;
 use nephometer_api::gnocchi::{self, GnocchiSettings, GnocchiState};
-use nephometer_api::http::body::BodyLimits;
-use nephometer_api::http::cors::Cors;
 use nephometer_api::http::tls::Tls;
 use nephometer_api::limits::Limits;
-use nephometer_api::{HttpSettings, serve};
+use nephometer_api::serve;
 use nephometer_drivers::{Authenticator, PolicyEnforcer};
 use nephometer_metric::MetricService;
 
@@ -37,30 +34,12 @@ pub(crate) async fn start(deps: Deps, settings: &MetricApiSection, shutdown: Shu
         authenticator: deps.authenticator,
         enforcer: deps.enforcer,
         limits: deps.limits,
-        settings: gnocchi_settings(settings),
+        settings: GnocchiSettings { max_limit: settings.max_limit, front: settings.http.front() },
     };
     let counted = middleware::from_fn_with_state(deps.telemetry, count_requests);
     let router = gnocchi::router(state).layer(counted);
-    let http = HttpSettings {
-        max_connections: settings.max_connections,
-        header_timeout: Duration::from_secs_f64(settings.header_read_timeout_seconds),
-        stop_timeout: Duration::from_secs_f64(settings.stop_timeout_seconds),
-    };
+    let http = settings.http.listener();
     Ok(Handle::spawn("metric_api", Some(address), async move {
         Ok(serve(listener, deps.tls, router, http, shutdown.requested()).await?)
     }))
-}
-
-fn gnocchi_settings(settings: &MetricApiSection) -> GnocchiSettings {
-    GnocchiSettings {
-        max_limit: settings.max_limit,
-        body: BodyLimits {
-            max_bytes: settings.max_body_bytes,
-            timeout: Duration::from_secs_f64(settings.body_read_timeout_seconds),
-        },
-        request_timeout: Duration::from_secs_f64(settings.request_timeout_seconds),
-        path_prefix: settings.path_prefix.clone(),
-        trust_proxy_headers: settings.enable_proxy_headers_parsing,
-        cors: Cors::new(settings.cors_allowed_origins.clone()),
-    }
 }

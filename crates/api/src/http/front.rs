@@ -10,24 +10,22 @@ use axum::extract::{RawPathParams, Request};
 use axum::response::Response;
 use axum::routing::any;
 use http::header::{self, HeaderValue};
-use http::{Method, StatusCode, Uri};
+use http::{Method, Uri};
 use nephometer_model::Identity;
-use serde_json::Value;
 use tokio::task::AbortHandle;
 use tower::ServiceExt as _;
 use tower_http::CompressionLevel;
 use tower_http::compression::predicate::{Predicate as _, SizeAbove};
 use tower_http::compression::{CompressionLayer, DefaultPredicate};
 
-use super::GnocchiState;
+use super::address::BaseUrl;
+use super::asked::Asked;
+use super::body;
 use super::call::Call;
-use super::error::ApiError;
-use super::render::{self, Asked};
-use super::route::{Handler, Produces, Route, routes};
-use crate::http::address::BaseUrl;
-use crate::http::body;
-use crate::http::cors::Cors;
-use crate::http::query::Query;
+use super::cors::Cors;
+use super::dialect::{Dialect, Refused};
+use super::query::Query;
+use super::route::{Handler, Produces, Route};
 use crate::limits::{Caller, hold};
 
 /// Answers below this size are not worth compressing.
@@ -41,12 +39,12 @@ struct Site {
 }
 
 /// The routes of one path.
-type Verbs = Vec<Route>;
+type Verbs<D> = Vec<Route<D>>;
 
-/// All routes behind the front.
-pub(super) fn router(state: Arc<GnocchiState>) -> Router {
-    let mut by_path: BTreeMap<&'static str, Verbs> = BTreeMap::new();
-    for route in routes() {
+/// All routes of a dialect behind the front.
+pub(crate) fn router<D: Dialect>(state: Arc<D>) -> Router {
+    let mut by_path: BTreeMap<&'static str, Verbs<D>> = BTreeMap::new();
+    for route in D::routes() {
         by_path.entry(route.path).or_default().push(route);
     }
     let mut inner = Router::new();
@@ -57,13 +55,13 @@ pub(super) fn router(state: Arc<GnocchiState>) -> Router {
             async move {
                 match params {
                     Ok(params) => dispatch(state, verbs, params, request).await,
-                    Err(_) => not_found(request).await,
+                    Err(_) => not_found::<D>(request).await,
                 }
             }
         };
         inner = inner.route(path, any(handle));
     }
-    let inner = inner.fallback(not_found);
+    let inner = inner.fallback(not_found::<D>);
     let compression = CompressionLayer::new()
         .quality(CompressionLevel::Fastest)
         .compress_when(DefaultPredicate::new().and(SizeAbove::new(COMPRESS_ABOVE_BYTES)));
@@ -73,18 +71,21 @@ pub(super) fn router(state: Arc<GnocchiState>) -> Router {
 }
 
 /// The answer for paths that lead nowhere, or that are no text.
-async fn not_found(request: Request) -> Response {
-    let asked = Asked::of(request.method(), request.headers());
-    render::refusal(ApiError::not_found(Value::Null), &asked)
+async fn not_found<D: Dialect>(request: Request) -> Response {
+    refuse::<D>(Refused::NotFound, &Asked::of(request.method(), request.headers()))
 }
 
-async fn front(state: Arc<GnocchiState>, inner: Router, request: Request) -> Response {
-    let cors = &state.settings.cors;
+fn refuse<D: Dialect>(refused: Refused, asked: &Asked) -> Response {
+    D::render(D::refused(refused), asked)
+}
+
+async fn front<D: Dialect>(state: Arc<D>, inner: Router, request: Request) -> Response {
+    let cors = &state.gate().settings.cors;
     if request.method() == Method::OPTIONS {
         return cors.preflight(request.headers());
     }
     let origin = cors.allowed_origin(request.headers());
-    let mut response = normalised(&state, inner, request).await;
+    let mut response = normalised(&*state, inner, request).await;
     if let Some(origin) = origin {
         Cors::permit(response.headers_mut(), &origin);
     }
@@ -92,34 +93,44 @@ async fn front(state: Arc<GnocchiState>, inner: Router, request: Request) -> Res
 }
 
 /// Rewrites the path and hands the request on.
-async fn normalised(state: &GnocchiState, inner: Router, request: Request) -> Response {
+async fn normalised<D: Dialect>(state: &D, inner: Router, request: Request) -> Response {
+    let settings = state.gate().settings;
     let (mut parts, body) = request.into_parts();
     let asked = Asked::of(&parts.method, &parts.headers);
-    let (prefix, path) = split_prefix(parts.uri.path(), &state.settings.path_prefix);
-    let base = BaseUrl::of(&parts, prefix, state.settings.trust_proxy_headers);
-    if path == "/v1" && parts.method == Method::GET {
-        return redirect(&base.url("/v1/"), &asked);
+    let (prefix, path) = split_prefix(parts.uri.path(), &settings.path_prefix);
+    let base = BaseUrl::of(&parts, prefix, settings.trust_proxy_headers);
+    if let Some(answer) = D::shortcut(path, &base, &asked) {
+        return answer;
     }
-    let query = parts.uri.query();
+    let path = normalise_path(path);
+    let mut response = match rewritten(&path, parts.uri.query()) {
+        Ok(uri) => {
+            parts.uri = uri;
+            parts.extensions.insert(Site { base, asked });
+            match inner.oneshot(Request::from_parts(parts, body)).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        }
+        Err(refused) => refuse::<D>(refused, &asked),
+    };
+    state.mark(&path, response.headers_mut());
+    response
+}
+
+/// The address that routes are found by.
+fn rewritten(path: &str, query: Option<&str>) -> Result<Uri, Refused> {
     if path.contains("%00") {
-        return render::refusal(ApiError::not_found(Value::Null), &asked);
+        return Err(Refused::NotFound);
     }
     if query.is_some_and(|query| query.contains("%00")) {
-        return render::refusal(ApiError::bad_request("NUL characters are not supported"), &asked);
+        return Err(Refused::NulInQuery);
     }
     let path_and_query = match query {
-        Some(query) => format!("{}?{query}", normalise_path(path)),
-        None => normalise_path(path),
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_owned(),
     };
-    match Uri::try_from(path_and_query) {
-        Ok(uri) => parts.uri = uri,
-        Err(_) => return render::refusal(ApiError::not_found(Value::Null), &asked),
-    }
-    parts.extensions.insert(Site { base, asked });
-    match inner.oneshot(Request::from_parts(parts, body)).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    }
+    Uri::try_from(path_and_query).map_err(|_| Refused::NotFound)
 }
 
 /// The mount point that `path` begins with (empty where it does not) and the rest.
@@ -143,18 +154,10 @@ fn normalise_path(path: &str) -> String {
     if out.is_empty() { "/".to_owned() } else { out }
 }
 
-fn redirect(target: &str, asked: &Asked) -> Response {
-    let error = ApiError::new(StatusCode::FOUND, Value::Null);
-    match HeaderValue::from_str(target) {
-        Ok(location) => render::refusal(error.with_header(header::LOCATION, location), asked),
-        Err(_) => render::refusal(ApiError::not_found(Value::Null), asked),
-    }
-}
-
 /// Finds the verb, and runs its handler.
-async fn dispatch(
-    state: Arc<GnocchiState>,
-    verbs: Arc<Verbs>,
+async fn dispatch<D: Dialect>(
+    state: Arc<D>,
+    verbs: Arc<Verbs<D>>,
     params: RawPathParams,
     request: Request,
 ) -> Response {
@@ -164,10 +167,11 @@ async fn dispatch(
         base: BaseUrl::of(&parts, "", false),
         asked: Asked::of(&parts.method, &parts.headers),
     });
-    let limits = state.settings.body;
+    let limits = state.gate().settings.body;
+    let params: Vec<_> = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let admitted = match find_verb(&verbs, &asked) {
-        Ok(route) => admit(&state, route, &asked, &parts).await,
-        Err(error) => Err(unknown_type(&state, &params).await.unwrap_or(error)),
+        Ok(route) => admit(&*state, route, &asked, &parts).await,
+        Err(refused) => Err(state.before_wrong_verb(&params).await.unwrap_or_else(|| D::refused(refused))),
     };
     let (route, Caller { identity, permit }) = match admitted {
         Ok(admitted) => admitted,
@@ -176,12 +180,12 @@ async fn dispatch(
             if !parts.headers.contains_key(header::EXPECT) {
                 body::drain(request_body, limits).await;
             }
-            return render::refusal(error, &asked);
+            return D::render(error, &asked);
         }
     };
     let body = match body::read(&parts.headers, request_body, limits).await {
         Ok(body) => body,
-        Err(error) => return render::refusal(error.into(), &asked),
+        Err(error) => return D::render(error.into(), &asked),
     };
     let call = Call {
         identity,
@@ -190,51 +194,42 @@ async fn dispatch(
         headers: parts.headers,
         base,
         path: parts.uri.path().to_owned(),
-        params: params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        params,
         query: Query::parse(parts.uri.query().unwrap_or_default()),
         body,
         state,
     };
     match run(route.handler, call, route.method == Method::GET).await {
         Ok(response) => hold(response, permit),
-        Err(error) => render::refusal(error, &asked),
+        Err(error) => D::render(error, &asked),
     }
 }
 
 /// The route for the verb, or 405.
-fn find_verb<'a>(verbs: &'a Verbs, asked: &Asked) -> Result<&'a Route, ApiError> {
+fn find_verb<'a, D: Dialect>(verbs: &'a Verbs<D>, asked: &Asked) -> Result<&'a Route<D>, Refused> {
     verbs.iter().find(|route| route.method == asked.method).ok_or_else(|| {
         let mut allowed: Vec<_> = verbs.iter().map(|route| route.method.as_str()).collect();
         allowed.sort_unstable();
-        let refused = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "");
-        match HeaderValue::from_str(&allowed.join(", ")) {
-            Ok(allow) => refused.with_header(header::ALLOW, allow),
-            Err(_) => refused,
-        }
+        Refused::WrongVerb { allow: HeaderValue::from_str(&allowed.join(", ")).ok() }
     })
-}
-
-/// 404 where the path names a resource type that is not there: upstream looks types up before it looks at the verb.
-async fn unknown_type(state: &GnocchiState, params: &RawPathParams) -> Option<ApiError> {
-    let (_, name) = params.iter().find(|(name, _)| *name == "type")?;
-    state.service.schema_of(name).await.err().map(ApiError::from)
 }
 
 /// Who asks, or why the route is not for it (406, 401) or not now (429). Routes that anybody may use, such as
 /// `/healthcheck`, know no limits: who watches a service must not be shut out by others' load.
-async fn admit<'a>(
-    state: &GnocchiState,
-    route: &'a Route,
+async fn admit<'a, D: Dialect>(
+    state: &D,
+    route: &'a Route<D>,
     asked: &Asked,
     parts: &http::request::Parts,
-) -> Result<(&'a Route, Caller), ApiError> {
+) -> Result<(&'a Route<D>, Caller), D::Error> {
     if route.produces != Produces::Any && asked.accept.best(route.produces.offers()).is_none() {
-        return Err(ApiError::new(StatusCode::NOT_ACCEPTABLE, Value::Null));
+        return Err(D::refused(Refused::NotAcceptable));
     }
     if !route.needs_identity {
         return Ok((route, Caller { identity: Identity::default(), permit: None }));
     }
-    Ok((route, state.limits.admit(&*state.authenticator, &parts.headers).await?))
+    let gate = state.gate();
+    Ok((route, gate.limits.admit(gate.authenticator, &parts.headers).await?))
 }
 
 /// Ends a task when the client has gone.
@@ -248,14 +243,14 @@ impl Drop for AbortOnDrop {
 
 /// Runs a handler on a task of its own: a change is carried through even where the client hangs up, a reading is not;
 /// a panic costs one request.
-async fn run(handler: Handler, call: Call, reading: bool) -> Result<Response, ApiError> {
-    let timeout = call.state.settings.request_timeout;
+async fn run<D: Dialect>(handler: Handler<D>, call: Call<D>, reading: bool) -> Result<Response, D::Error> {
+    let timeout = call.state.gate().settings.request_timeout;
     let task = tokio::spawn(handler(call));
     let _guard = reading.then(|| AbortOnDrop(task.abort_handle()));
     match tokio::time::timeout(timeout, task).await {
         Ok(Ok(answer)) => answer,
         // What it said is for the panic hook, which knows what may be shown.
-        Ok(Err(_)) => Err(ApiError::internal(&"its handler panicked")),
-        Err(_) => Err(ApiError::unavailable("The request took too long", 1)),
+        Ok(Err(_)) => Err(D::refused(Refused::Panicked)),
+        Err(_) => Err(D::refused(Refused::TimedOut)),
     }
 }
