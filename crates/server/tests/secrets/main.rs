@@ -72,6 +72,31 @@ fn settings_are_not_repeated_however_wrong_they_are() {
         Needles::new(&[KEYSTONE_PASSWORD]).check(text, &output);
         assert!(!ok, "{text}");
     }
+    // Files that are not what they should be, with a key's beginning in one of them.
+    let key = directory.path().join("key.pem");
+    std::fs::write(
+        &key,
+        format!("-----BEGIN PRIVATE KEY-----\n{KEYSTONE_PASSWORD}\n-----END PRIVATE KEY-----\n"),
+    )
+    .unwrap();
+    let certificate = Authority::new("ours").unwrap().issue(&["127.0.0.1"]).unwrap();
+    let (certificate, _) = certificate.write(directory.path(), "server").unwrap();
+    let (key, certificate) = (key.display(), certificate.display());
+    for text in [
+        format!("[metric_api]\ntls_cert_file = '{certificate}'\ntls_key_file = '{key}'"),
+        format!("[metric_api]\ntls_cert_file = '{key}'"),
+        format!("[index]\nurl = 'postgresql://h/d?sslmode=require&sslcert={certificate}&sslkey={key}'"),
+        format!("[index]\nurl = 'postgresql://h/d?sslmode=verify-ca&sslrootcert={key}'"),
+        format!("[index]\nurl_file = '{key}'"),
+        format!(
+            "[metric_api]\nauth_mode = 'keystone'\n[keystone_authtoken]\nauth_url = 'http://h'\nusername = 'u'\n\
+             default_domain_id = 'd'\npassword = 'p'\ncertfile = '{certificate}'\nkeyfile = '{key}'"
+        ),
+    ] {
+        let (ok, output) = run(directory.path(), &["check-config"], &Told { file: &text, ..Told::default() });
+        Needles::new(&[KEYSTONE_PASSWORD]).check(&text, &output);
+        assert!(!ok, "{text}");
+    }
     let flag = format!("keystone_authtoken.password:{KEYSTONE_PASSWORD}");
     let (ok, output) = run(directory.path(), &["check-config"], &Told { set: &[&flag], ..Told::default() });
     Needles::new(&[KEYSTONE_PASSWORD]).check("--set without =", &output);
