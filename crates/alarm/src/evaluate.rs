@@ -1,7 +1,26 @@
 //! The evaluator: decides alarms as measures land and as time passes, and records what follows.
+//!
+//! Alarms are divided into shares that evaluators hold by leases. An evaluator keeps the alarms of its shares in memory
+//! (`book`), hears which series have new measures (`feed`), asks what it has to know for many alarms together
+//! (`ask`), decides ([`crate::decide`]), and writes what follows under the condition that alarm and share are still
+//! what they were (`batch`). Whatever has changed meanwhile is decided anew.
 
+mod ask;
+mod batch;
+mod book;
+mod evaluator;
+mod feed;
+mod questions;
 mod record;
 mod silence;
+#[cfg(test)]
+mod simulation;
+mod status;
+#[cfg(test)]
+mod tests;
 
+pub use ask::Sources;
+pub use evaluator::{Evaluator, EvaluatorHandle, EvaluatorParts, EvaluatorSettings};
 pub use record::{GroupKey, Grouping, Occasion, Recorder, Recording, payload};
 pub use silence::{FilterReader, Silences};
+pub use status::{EvaluatorStatus, Lag};

@@ -20,6 +20,7 @@ use values::{Condition, EventValue};
 
 pub(crate) use values::convertible;
 
+pub(crate) use listener::after;
 pub use listener::{EventListener, EventOutcome, ListenerParts};
 
 /// Why something is no event.

@@ -6,4 +6,8 @@ pub mod definition;
 pub mod evaluate;
 pub mod event;
 pub mod query;
+pub mod service;
 pub mod time;
+
+#[cfg(test)]
+mod world;

@@ -64,10 +64,12 @@ fn column(alarm: &Alarm, name: &str) -> Option<Column> {
 fn order(column: &Column, value: &AlarmValue) -> Option<std::cmp::Ordering> {
     match (column, value) {
         (Column::Text(text), AlarmValue::Text(value)) => Some(text.as_ref()?.cmp(value)),
-        (Column::Text(text), AlarmValue::Number(value)) => {
-            Some(text.as_ref()?.cmp(&python::dumps(&Value::from(*value))))
-        }
+        (Column::Text(text), AlarmValue::Number(value)) => Some(text.as_ref()?.cmp(&value.to_string())),
+        (Column::Text(text), AlarmValue::Bool(value)) => Some(text.as_ref()?.cmp(&value.to_string())),
         (Column::Bool(held), AlarmValue::Bool(value)) => Some((*held)?.cmp(value)),
+        (Column::Bool(held), AlarmValue::Text(value)) => {
+            Some((*held)?.cmp(&value.to_ascii_lowercase().parse().ok()?))
+        }
         (Column::Time(time), AlarmValue::Time(value)) => Some(time.cmp(value)),
         _ => None,
     }
@@ -167,5 +169,87 @@ impl Silences {
                 && hush.test.passes(alarm) == Some(true)
         };
         self.0.iter().filter(covers).map(|hush| hush.ends_at).max()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::world::above_80;
+
+    fn text(column: &str, operator: Operator, value: &str) -> AlarmFilter {
+        AlarmFilter::Compare(operator, column.to_owned(), AlarmValue::Text(value.to_owned()))
+    }
+
+    fn passes(filter: AlarmFilter) -> Option<bool> {
+        Test::new(filter).passes(&above_80("a", "cpu 1", 3))
+    }
+
+    #[test]
+    fn filters_decide_as_sql_does() {
+        use AlarmFilter::{And, Compare, In, Matches, Not, Or};
+        let yes = || text("name", Operator::Eq, "name of a");
+        let no = || text("alarm_id", Operator::Gt, "a");
+        let unknown = || text("user_id", Operator::Ne, "x");
+        let bool_is = |value| Compare(Operator::Eq, "enabled".to_owned(), AlarmValue::Bool(value));
+        for (filter, expected) in [
+            (AlarmFilter::All, Some(true)),
+            (yes(), Some(true)),
+            (no(), Some(false)),
+            (unknown(), None),
+            (Not(Box::new(unknown())), None),
+            (And(vec![no(), unknown()]), Some(false)),
+            (And(vec![yes(), unknown()]), None),
+            (Or(vec![yes(), unknown()]), Some(true)),
+            (Or(vec![no(), unknown()]), None),
+            (bool_is(true), Some(true)),
+            (bool_is(false), Some(false)),
+            (text("enabled", Operator::Eq, "True"), Some(true)),
+            (Matches("rule".to_owned(), "\"metric\": \"cpu \\d\"".to_owned()), Some(true)),
+            (Matches("name".to_owned(), "(".to_owned()), None),
+            (text("alarm_actions", Operator::Eq, r#"["log://alarm"]"#), Some(true)),
+            (In("severity".to_owned(), vec![AlarmValue::Text("low".to_owned())]), Some(true)),
+            (
+                Compare(Operator::Lt, "timestamp".to_owned(), AlarmValue::Time(Timestamp::from_ns(1))),
+                Some(true),
+            ),
+            (text("no_such", Operator::Eq, ""), None),
+        ] {
+            assert_eq!(passes(filter.clone()), expected, "{filter:?}");
+        }
+    }
+
+    #[test]
+    fn the_longest_silence_counts_while_it_lasts() {
+        let row = |project: Option<&str>, name: &str, from: i64, to: i64| Silence {
+            id: Uuid::nil(),
+            project_id: project.map(str::to_owned),
+            user_id: None,
+            filter: json!({"=": {"name": name}}).to_string(),
+            comment: String::new(),
+            starts_at: Timestamp::from_ns(from),
+            ends_at: Timestamp::from_ns(to),
+        };
+        let read: FilterReader = |filter| {
+            let filter: Value = serde_json::from_str(filter).ok()?;
+            Some(text("name", Operator::Eq, filter["="]["name"].as_str()?))
+        };
+        let rows = vec![
+            row(Some("p"), "name of a", 10, 20),
+            row(None, "name of a", 10, 30),
+            row(Some("q"), "name of a", 10, 90),
+            row(None, "other", 10, 90),
+            Silence { filter: "{".to_owned(), ..row(None, "name of a", 0, 90) },
+        ];
+        let silences = Silences::new(rows, read);
+        let until =
+            |now: i64| silences.until(&above_80("a", "m1", 1), Timestamp::from_ns(now)).map(Timestamp::ns);
+        assert_eq!(
+            [until(9), until(10), until(19), until(29), until(30)],
+            [None, Some(30), Some(30), Some(30), None]
+        );
     }
 }
