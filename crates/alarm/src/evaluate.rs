@@ -10,6 +10,7 @@ mod batch;
 mod book;
 mod evaluator;
 mod feed;
+mod preview;
 mod questions;
 mod record;
 mod silence;
@@ -21,6 +22,7 @@ mod tests;
 
 pub use ask::Sources;
 pub use evaluator::{Evaluator, EvaluatorHandle, EvaluatorParts, EvaluatorSettings};
+pub use preview::{PreviewError, PreviewRequest, PreviewTransition, preview};
 pub use record::{GroupKey, Grouping, Occasion, Recorder, Recording, payload};
-pub use silence::{FilterReader, Silences};
+pub use silence::Silences;
 pub use status::{EvaluatorStatus, Lag};

@@ -3,6 +3,8 @@
 
 mod listener;
 #[cfg(test)]
+mod listener_tests;
+#[cfg(test)]
 mod tests;
 mod values;
 

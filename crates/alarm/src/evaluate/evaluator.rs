@@ -17,7 +17,7 @@ use super::batch::{Done, End, Job, Worker};
 use super::book::{Book, Due};
 use super::feed::WriteWatch;
 use super::status::{Counters, EvaluatorStatus};
-use super::{FilterReader, Recorder, Silences};
+use super::{Recorder, Silences};
 
 /// What an evaluator stands on.
 pub struct EvaluatorParts {
@@ -29,8 +29,6 @@ pub struct EvaluatorParts {
     pub clock: Arc<dyn Clock>,
     /// Makes records of verdicts.
     pub recorder: Recorder,
-    /// Reads the filters of silences.
-    pub filters: FilterReader,
     /// Woken when there is something to deliver.
     pub deliveries: Arc<Notify>,
     /// This evaluator's name among others; never used before.
@@ -119,7 +117,6 @@ pub struct Evaluator {
     worker: Arc<Worker>,
     leases: Arc<dyn LeaseStore>,
     clock: Arc<dyn Clock>,
-    filters: FilterReader,
     member: Uuid,
     watch: Arc<WriteWatch>,
     news: Arc<Notify>,
@@ -136,14 +133,14 @@ pub struct Evaluator {
 impl Evaluator {
     /// An evaluator that holds nothing yet.
     pub fn new(parts: EvaluatorParts, settings: EvaluatorSettings) -> Self {
-        let EvaluatorParts { sources, leases, clock, recorder, filters, deliveries, member } = parts;
+        let EvaluatorParts { sources, leases, clock, recorder, deliveries, member } = parts;
         let watch = Arc::new(WriteWatch::new(Arc::clone(&clock)));
         let interval_ns = u64::from(settings.interval_seconds) * 1_000_000_000;
         let worker = Worker { sources, recorder, settings, clock: Arc::clone(&clock), deliveries };
         Self {
             worker: Arc::new(worker),
             leases,
-            filters,
+
             member,
             news: Arc::default(),
             counters: Arc::new(Counters::new(clock.monotonic_ns())),
@@ -373,7 +370,7 @@ impl Evaluator {
             }
         }
         match self.worker.sources.store.silences(None, self.clock.now()).await {
-            Ok(rows) => self.silences = Arc::new(Silences::new(rows, self.filters)),
+            Ok(rows) => self.silences = Arc::new(Silences::new(rows)),
             Err(error) => tracing::warn!(%error, "silences are not known"),
         }
     }

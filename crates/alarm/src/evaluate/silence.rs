@@ -5,8 +5,7 @@ use nephometer_model::{Alarm, Operator, Timestamp, python};
 use regex::Regex;
 use serde_json::Value;
 
-/// Reads the filter of a silence, the JSON text of a complex query's filter; nothing where it is none.
-pub type FilterReader = fn(&str) -> Option<AlarmFilter>;
+use crate::query::{Listed, parse_filter};
 
 /// A filter whose regular expressions are ready.
 #[derive(Debug, Clone)]
@@ -151,10 +150,11 @@ struct Hush {
 pub struct Silences(Vec<Hush>);
 
 impl Silences {
-    /// Understands silences; one whose filter cannot be read silences nothing.
-    pub fn new(rows: Vec<Silence>, read: FilterReader) -> Self {
+    /// Understands silences; one whose filter, a complex query's, cannot be read silences nothing.
+    pub fn new(rows: Vec<Silence>) -> Self {
         let hush = |row: Silence| {
-            let test = Test::new(read(&row.filter)?);
+            let (filter, _) = parse_filter(Listed::Alarms, &row.filter).ok()?;
+            let test = Test::new(filter);
             let Silence { project_id, starts_at, ends_at, .. } = row;
             Some(Hush { project_id, test, starts_at, ends_at })
         };
@@ -233,10 +233,6 @@ mod tests {
             starts_at: Timestamp::from_ns(from),
             ends_at: Timestamp::from_ns(to),
         };
-        let read: FilterReader = |filter| {
-            let filter: Value = serde_json::from_str(filter).ok()?;
-            Some(text("name", Operator::Eq, filter["="]["name"].as_str()?))
-        };
         let rows = vec![
             row(Some("p"), "name of a", 10, 20),
             row(None, "name of a", 10, 30),
@@ -244,7 +240,7 @@ mod tests {
             row(None, "other", 10, 90),
             Silence { filter: "{".to_owned(), ..row(None, "name of a", 0, 90) },
         ];
-        let silences = Silences::new(rows, read);
+        let silences = Silences::new(rows);
         let until =
             |now: i64| silences.until(&above_80("a", "m1", 1), Timestamp::from_ns(now)).map(Timestamp::ns);
         assert_eq!(

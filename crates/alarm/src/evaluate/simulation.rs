@@ -56,7 +56,6 @@ fn evaluator(world: &Arc<World>) -> Evaluator {
         leases: Arc::clone(world) as Arc<dyn LeaseStore>,
         clock: Arc::clone(&world.clock) as Arc<dyn Clock>,
         recorder: Recorder::new(Arc::clone(&world.clock) as Arc<dyn IdSource>, Recording::default()),
-        filters: |_| None,
         deliveries: Arc::new(Notify::new()),
         member: world.clock.uuid(),
     };

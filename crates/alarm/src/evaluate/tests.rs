@@ -44,7 +44,6 @@ fn evaluator(world: &Arc<World>, recording: Recording, settings: EvaluatorSettin
         leases: Arc::clone(world) as Arc<dyn LeaseStore>,
         clock: Arc::clone(&world.clock) as Arc<dyn Clock>,
         recorder: Recorder::new(Arc::clone(&world.clock) as Arc<dyn IdSource>, recording),
-        filters: |_| Some(nephometer_drivers::AlarmFilter::All),
         deliveries: Arc::new(Notify::new()),
         member: world.clock.uuid(),
     };
@@ -332,7 +331,7 @@ async fn silences_hold_messages_back_and_history_can_be_switched_off() {
         id: world.clock.uuid(),
         project_id: None,
         user_id: None,
-        filter: "{}".to_owned(),
+        filter: r#"{"=": {"project_id": "p"}}"#.to_owned(),
         comment: String::new(),
         starts_at: Timestamp::default(),
         ends_at,

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, Notify};
 
 use super::{Event, EventAlarms};
-use crate::evaluate::{FilterReader, Occasion, Recorder, Silences};
+use crate::evaluate::{Occasion, Recorder, Silences};
 
 /// What a listener stands on.
 pub struct ListenerParts {
@@ -19,8 +19,6 @@ pub struct ListenerParts {
     pub clock: Arc<dyn Clock>,
     /// Makes records of verdicts.
     pub recorder: Recorder,
-    /// Reads the filters of silences.
-    pub filters: FilterReader,
     /// Woken when there is something to deliver.
     pub deliveries: Arc<Notify>,
 }
@@ -114,7 +112,7 @@ impl EventListener {
         }
         book.revisions = revisions;
         let silences = self.parts.store.silences(None, self.parts.clock.now()).await?;
-        book.silences = Silences::new(silences, self.parts.filters);
+        book.silences = Silences::new(silences);
         book.read_at_ns = Some(now_ns);
         Ok(())
     }
