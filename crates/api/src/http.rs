@@ -3,6 +3,7 @@
 
 pub mod accept;
 pub mod address;
+pub(crate) mod answer;
 pub mod asked;
 pub mod body;
 pub mod call;
@@ -14,4 +15,5 @@ pub(crate) mod openapi;
 pub mod query;
 pub mod route;
 pub mod server;
+pub(crate) mod sign_in;
 pub mod tls;

@@ -5,6 +5,7 @@ use http::{HeaderMap, header};
 use serde_json::{Value, json};
 
 use super::error::ApiError;
+use crate::http::body::has_nul;
 
 /// The usual media type of bodies.
 pub(super) const JSON: &str = "application/json";
@@ -33,14 +34,4 @@ pub(super) fn decode(body: &Bytes) -> Result<Value, ApiError> {
         return Err(undecodable("NUL characters are not supported"));
     }
     Ok(value)
-}
-
-/// Whether any string of the tree holds a NUL, which databases do not store.
-fn has_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(items) => items.iter().any(has_nul),
-        Value::Object(map) => map.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
-        _ => false,
-    }
 }

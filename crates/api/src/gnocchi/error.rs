@@ -9,15 +9,11 @@ use serde_json::{Value, json};
 
 use crate::http::body::BodyError;
 use crate::http::query::Repeated;
+use crate::http::sign_in::{NO_IDENTITY_SERVICE, SIGN_IN, challenge};
 use crate::limits::{EntryError, LimitError};
 
 /// Seconds after which a client may try again where nothing better is known.
 const RETRY_AFTER_SECONDS: u32 = 1;
-
-/// What keystonemiddleware says to callers without a valid token.
-const SIGN_IN: &str = "The request you have made requires authentication.";
-/// What keystonemiddleware says while Keystone does not answer.
-const NO_IDENTITY_SERVICE: &str = "The Keystone service is temporarily unavailable.";
 
 /// An answer that is not a success.
 #[derive(Debug, Clone, PartialEq)]
@@ -117,25 +113,18 @@ impl From<BodyError> for ApiError {
 
 impl From<AuthError> for ApiError {
     fn from(error: AuthError) -> Self {
-        match error {
-            AuthError::Unauthenticated { challenge } => {
-                let refused = Self::new(StatusCode::UNAUTHORIZED, "");
-                match challenge.and_then(|text| HeaderValue::from_str(&text).ok()) {
-                    Some(challenge) => refused.with_header(header::WWW_AUTHENTICATE, challenge),
-                    None => refused,
-                }
-            }
-            AuthError::NotSignedIn { keystone_uri } => {
-                let refused = Self::new(StatusCode::UNAUTHORIZED, SIGN_IN).in_openstack_form();
-                match HeaderValue::from_str(&format!("Keystone uri=\"{keystone_uri}\"")) {
-                    Ok(challenge) => refused.with_header(header::WWW_AUTHENTICATE, challenge),
-                    Err(_) => refused,
-                }
-            }
+        let challenge = challenge(&error);
+        let refused = match error {
+            AuthError::Unauthenticated { .. } => Self::new(StatusCode::UNAUTHORIZED, ""),
+            AuthError::NotSignedIn { .. } => Self::new(StatusCode::UNAUTHORIZED, SIGN_IN).in_openstack_form(),
             AuthError::Unavailable(reason) => {
                 tracing::debug!(%reason, "identities cannot be checked");
                 Self::unavailable(NO_IDENTITY_SERVICE, RETRY_AFTER_SECONDS)
             }
+        };
+        match challenge {
+            Some(challenge) => refused.with_header(header::WWW_AUTHENTICATE, challenge),
+            None => refused,
         }
     }
 }

@@ -5,37 +5,15 @@ use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
 use http::header::{self, HeaderValue};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::error::ApiError;
 use crate::http::accept::Accept;
 use crate::http::asked::Asked;
+use crate::http::sign_in::openstack_form;
 use crate::{json as encoder, python};
 
-/// An answer with a JSON body.
-pub(super) fn json_answer(status: StatusCode, value: &Value) -> Response {
-    json_bytes(status, encoder::to_vec(value))
-}
-
-/// An answer whose body is JSON already.
-pub(super) fn json_bytes(status: StatusCode, bytes: Vec<u8>) -> Response {
-    json_body(status, Body::from(bytes))
-}
-
-/// An answer whose body is or will be JSON.
-pub(super) fn json_body(status: StatusCode, body: Body) -> Response {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    response
-}
-
-/// An answer without a body.
-pub(super) fn empty(status: StatusCode) -> Response {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = status;
-    response
-}
+pub(super) use crate::http::answer::{empty, json_answer, json_body, json_bytes};
 
 /// The answer for `error`.
 pub(super) fn refusal(error: ApiError, asked: &Asked) -> Response {
@@ -51,8 +29,7 @@ fn refusal_body(error: &ApiError, asked: &Asked) -> (&'static str, Vec<u8>) {
     const JSON: &str = "application/json";
     let title = title(error.status);
     if error.is_openstack_form {
-        let error = json!({"code": error.status.as_u16(), "title": title, "message": error.detail});
-        return (JSON, encoder::to_vec(&json!({ "error": error })));
+        return (JSON, encoder::to_vec(&openstack_form(error.status.as_u16(), title, &error.detail)));
     }
     if asked.accept.best(&["text/plain", "text/html", JSON]) == Some(JSON) {
         let object = json!({"code": error.status.as_u16(), "title": title, "description": error.detail});

@@ -1,8 +1,5 @@
 //! What the service is and can: `/`, `/v1/`, `/v1/capabilities`, `/healthcheck`.
 
-use axum::body::Body;
-use axum::response::Response;
-use http::header::{self, HeaderValue};
 use http::{Method, StatusCode};
 use nephometer_model::AggregationMethod;
 use serde_json::json;
@@ -10,6 +7,7 @@ use serde_json::json;
 use super::call::Call;
 use super::render::json_answer;
 use super::route::{Answer, Produces, Route, handler};
+use crate::http::answer::healthy;
 
 /// The release of upstream whose behaviour this API follows; clients read it as the server's build.
 pub(super) const COMPATIBLE_BUILD: &str = "4.7.1";
@@ -69,19 +67,5 @@ async fn capabilities(_call: Call) -> Answer {
 }
 
 async fn healthcheck(call: Call) -> Answer {
-    let (media_type, body) = match call.accept.best(Produces::Any.offers()) {
-        Some("application/json") => {
-            return Ok(json_answer(StatusCode::OK, &json!({"detailed": false, "reasons": []})));
-        }
-        Some("text/html") => (
-            "text/html; charset=UTF-8",
-            "<html>\n<head><title>Healthcheck Status</title></head>\n<body>\n<h2>Result of 0 checks:</h2>\n\
-             <table bgcolor=\"#ffffff\" border=\"1\"><tbody><tr><th>Reason</th></tr></tbody></table>\n<hr></hr>\n\
-             </body>\n</html>\n",
-        ),
-        _ => ("text/plain; charset=UTF-8", ""),
-    };
-    let mut response = Response::new(Body::from(body));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    Ok(response)
+    Ok(healthy(&call.accept))
 }

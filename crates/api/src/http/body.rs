@@ -8,6 +8,7 @@ use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
 use http::{HeaderMap, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde_json::Value;
 
 /// Compressed bodies above this size are inflated off the threads that serve connections.
 const INFLATE_ELSEWHERE_BYTES: usize = 64 * 1024;
@@ -94,6 +95,16 @@ pub async fn drain(body: Body, limits: BodyLimits) {
     };
     // Running out of time ends the connection, which is what a slow client gets.
     let _ = tokio::time::timeout(limits.timeout, discard).await;
+}
+
+/// Whether any string of the tree holds a NUL, which databases do not store.
+pub(crate) fn has_nul(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.contains('\0'),
+        Value::Array(items) => items.iter().any(has_nul),
+        Value::Object(map) => map.iter().any(|(key, value)| key.contains('\0') || has_nul(value)),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
