@@ -1,6 +1,6 @@
 //! A world for tests: alarms, leases and measures in memory, with a clock that moves when told and faults on request.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,6 +37,7 @@ pub(crate) struct State {
     members: HashMap<Uuid, u64>,
     deleted: Vec<(AlarmId, i64)>,
     revision: i64,
+    shares_used: HashSet<u16>,
     /// Happens before the next transitions are written.
     pub(crate) before_apply: Option<Hook>,
     /// The next write fails: before it is done, or after.
@@ -104,6 +105,7 @@ impl State {
         self.revision += 1;
         let version = self.alarms.get(&alarm.id).map_or(0, |(old, _)| old.version);
         alarm.version = version + 1;
+        self.shares_used.insert(share_of(&alarm.id));
         self.alarms.insert(alarm.id.clone(), (alarm, self.revision));
     }
 
@@ -360,7 +362,11 @@ impl AlarmStore for World {
         Ok(AlarmNews {
             changed: changed.map(|(alarm, _)| alarm.clone()).collect(),
             deleted: deleted.map(|(id, _)| id.clone()).collect(),
-            revisions: since.iter().map(|(share, _)| (*share, state.revision)).collect(),
+            revisions: since
+                .iter()
+                .filter(|(share, _)| state.shares_used.contains(share))
+                .map(|(share, _)| (*share, state.revision))
+                .collect(),
         })
     }
 

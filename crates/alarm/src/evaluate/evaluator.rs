@@ -110,6 +110,8 @@ impl EvaluatorHandle {
 struct Held {
     epoch: i64,
     revision: i64,
+    /// Whether its alarms are in memory.
+    loaded: bool,
 }
 
 /// Evaluates the alarms of the shares that it holds.
@@ -335,7 +337,7 @@ impl Evaluator {
         for Lease { share, epoch } in leases {
             self.held.entry(share).or_insert_with(|| {
                 self.news_ns = 0;
-                Held { epoch, revision: 0 }
+                Held { epoch, revision: 0, loaded: false }
             });
         }
     }
@@ -349,20 +351,23 @@ impl Evaluator {
     /// Learns which alarms are new, changed or gone, and what silences there are.
     async fn learn(&mut self) {
         self.news_ns = self.clock.monotonic_ns().saturating_add(NEWS_NS);
-        let since = |fresh: bool| -> Vec<(u16, i64)> {
-            let held = self.held.iter().filter(|(_, held)| (held.revision == 0) == fresh);
+        let since = |loaded: bool| -> Vec<(u16, i64)> {
+            let held = self.held.iter().filter(|(_, held)| held.loaded == loaded);
             held.map(|(share, held)| (*share, held.revision)).collect()
         };
-        let (fresh, known) = (since(true), since(false));
+        let (fresh, known) = (since(false), since(true));
         let chunks = fresh.chunks(SHARES_AT_ONCE).chain(known.chunks(usize::from(ALARM_SHARES)));
         for chunk in chunks {
             match self.worker.sources.store.news(chunk).await {
                 Ok(news) => {
                     news.deleted.iter().for_each(|id| self.book.remove(id));
                     news.changed.into_iter().for_each(|alarm| self.book.put(Arc::new(alarm)));
-                    for (share, revision) in news.revisions {
-                        if let Some(held) = self.held.get_mut(&share) {
-                            held.revision = revision;
+                    // A share in which there never was an alarm has no revision.
+                    let revisions: HashMap<u16, i64> = news.revisions.into_iter().collect();
+                    for (share, seen) in chunk {
+                        if let Some(held) = self.held.get_mut(share) {
+                            held.revision = revisions.get(share).copied().unwrap_or(*seen);
+                            held.loaded = true;
                         }
                     }
                 }

@@ -1,5 +1,6 @@
 //! The listener's core: events in, transitions out. Knows no message bus.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +40,8 @@ pub struct EventOutcome {
 struct Book {
     alarms: EventAlarms,
     silences: Silences,
-    revisions: Vec<(u16, i64)>,
+    /// By share, from 0.
+    revisions: BTreeMap<u16, i64>,
     read_at_ns: Option<u64>,
 }
 
@@ -99,18 +101,16 @@ impl EventListener {
             return Ok(());
         }
         // The first time share by share, so that not all alarms of all types lie in memory at once.
-        let chunks: Vec<Vec<(u16, i64)>> = match book.revisions.is_empty() {
-            true => (0..ALARM_SHARES).map(|share| vec![(share, 0)]).collect(),
-            false => vec![book.revisions.clone()],
-        };
-        let mut revisions = Vec::new();
-        for chunk in chunks {
-            let news = self.parts.store.news(&chunk).await?;
+        let at_once = if book.read_at_ns.is_none() { 1 } else { usize::from(ALARM_SHARES) };
+        let seen: Vec<(u16, i64)> = (0..ALARM_SHARES)
+            .map(|share| (share, book.revisions.get(&share).copied().unwrap_or_default()))
+            .collect();
+        for chunk in seen.chunks(at_once) {
+            let news = self.parts.store.news(chunk).await?;
             news.deleted.iter().for_each(|id| book.alarms.remove(id));
             news.changed.into_iter().for_each(|alarm| book.alarms.put(Arc::new(alarm)));
-            revisions.extend(news.revisions);
+            book.revisions.extend(news.revisions);
         }
-        book.revisions = revisions;
         let silences = self.parts.store.silences(None, self.parts.clock.now()).await?;
         book.silences = Silences::new(silences);
         book.read_at_ns = Some(now_ns);
