@@ -306,6 +306,10 @@ fn what_cannot_be_used_at_a_start_is_told() {
         assert!(!output.status.success() && errors.contains(expected), "{errors}");
         assert!(errors.contains("metric_api.tls_cert_file"), "{errors}");
     }
+    site.put(&site.authority.issue_for_years(&["localhost"], 2019..2020).unwrap());
+    let output = site.command("check-config", "127.0.0.1", &[]).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && errors.contains("is good until 2020-01-01T00:00:00Z"), "{errors}");
     let idle = ["metric_api.tls_cert_file=".to_owned()];
     let output = site.command("check-config", "127.0.0.1", &idle).output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
