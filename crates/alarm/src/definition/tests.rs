@@ -1,3 +1,7 @@
+//! Definitions as clients send them: what is completed, what is refused, and in which words.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
 use serde_json::json;
 
 use super::*;
@@ -7,10 +11,10 @@ fn parse(body: &Value) -> Result<Draft, String> {
 }
 
 /// A sound definition with some fields replaced.
-fn with(changes: Value) -> Value {
+fn with(changes: &Value) -> Value {
     let mut body = json!({
         "name": "hot", "type": "gnocchi_resources_threshold",
-        "gnocchi_resources_threshold_rule": rule(json!({})),
+        "gnocchi_resources_threshold_rule": rule(&json!({})),
     });
     for (key, value) in changes.as_object().unwrap() {
         body[key] = value.clone();
@@ -18,7 +22,7 @@ fn with(changes: Value) -> Value {
     body
 }
 
-fn rule(changes: Value) -> Value {
+fn rule(changes: &Value) -> Value {
     let mut rule = json!({"metric": "cpu", "resource_id": "r", "resource_type": "instance", "threshold": 80,
                           "aggregation_method": "mean"});
     for (key, value) in changes.as_object().unwrap() {
@@ -33,7 +37,7 @@ fn refused(body: &Value) -> String {
 
 #[test]
 fn defaults_are_filled_in() {
-    let draft = parse(&with(json!({}))).unwrap();
+    let draft = parse(&with(&json!({}))).unwrap();
     assert_eq!(draft.description, "gnocchi_resources_threshold alarm rule");
     assert_eq!((draft.enabled, draft.repeat_actions), (Some(true), false));
     assert_eq!((draft.state, draft.severity), (AlarmState::InsufficientData, Severity::Low));
@@ -45,7 +49,7 @@ fn defaults_are_filled_in() {
 
 #[test]
 fn whole_documents_may_be_sent_back() {
-    let body = with(json!({"alarm_id": null, "timestamp": "2026-01-01T00:00:00", "state_timestamp": null,
+    let body = with(&json!({"alarm_id": null, "timestamp": "2026-01-01T00:00:00", "state_timestamp": null,
         "state_reason": "x", "evaluate_timestamp": "2026-01-01T00:00:00", "ok_actions": null, "enabled": null,
         "time_constraints": null, "project_id": null, "user_id": "u", "description": ""}));
     let draft = parse(&body).unwrap();
@@ -56,8 +60,8 @@ fn whole_documents_may_be_sent_back() {
 
 #[test]
 fn numbers_and_truths_are_read_as_python_reads_them() {
-    let body = with(json!({"enabled": "f", "repeat_actions": 1, "gnocchi_resources_threshold_rule":
-        rule(json!({"threshold": "12.5", "evaluation_periods": "3", "granularity": 1.5}))}));
+    let body = with(&json!({"enabled": "f", "repeat_actions": 1, "gnocchi_resources_threshold_rule":
+        rule(&json!({"threshold": "12.5", "evaluation_periods": "3", "granularity": 1.5}))}));
     let draft = parse(&body).unwrap();
     let AlarmRule::Resource(rule) = draft.rule else { panic!() };
     assert_eq!((rule.threshold.threshold, rule.threshold.evaluation_periods), (12.5, 3));
@@ -72,57 +76,57 @@ fn bodies_are_refused_in_upstreams_words() {
     let field = |field: &str, value: &str, reason: &str| {
         format!("Invalid input for field/attribute {field}. Value: '{value}'. {reason}")
     };
-    let in_rule = |changes: Value| with(json!({"gnocchi_resources_threshold_rule": rule(changes)}));
+    let in_rule = |changes: &Value| with(&json!({"gnocchi_resources_threshold_rule": rule(changes)}));
     let cases = [
         (json!([]), field("data", "[]", "Wrong type. Expected '<class 'dict'>', got '<class 'list'>'")),
-        (with(json!({"name": null})), field("name", "None", "Mandatory field missing.")),
+        (with(&json!({"name": null})), field("name", "None", "Mandatory field missing.")),
         (
-            with(json!({"name": 5})),
+            with(&json!({"name": 5})),
             field("name", "5", "Wrong type. Expected '<class 'str'>', got '<class 'int'>'"),
         ),
         (
-            with(json!({"enabled": "True"})),
+            with(&json!({"enabled": "True"})),
             field("enabled", "True", "Value not an unambiguous boolean: True"),
         ),
         (
-            with(json!({"severity": "high"})),
+            with(&json!({"severity": "high"})),
             field("severity", "high", "Value should be one of: critical, low, moderate"),
         ),
         (
-            with(json!({"state": null})),
+            with(&json!({"state": null})),
             field("state", "None", "Value should be one of: alarm, insufficient data, ok"),
         ),
-        (with(json!({"bogus": 1})), "Unknown attribute for argument data: bogus".to_owned()),
-        (with(json!({"b": 1, "a": 2})), "Unknown attributes for argument data: a, b".to_owned()),
-        (with(json!({"ok_actions": "x"})), field("ok_actions", "x", "Value not a valid list: x")),
-        (in_rule(json!({"resource_id": null})), field("resource_id", "None", "Mandatory field missing.")),
+        (with(&json!({"bogus": 1})), "Unknown attribute for argument data: bogus".to_owned()),
+        (with(&json!({"b": 1, "a": 2})), "Unknown attributes for argument data: a, b".to_owned()),
+        (with(&json!({"ok_actions": "x"})), field("ok_actions", "x", "Value not a valid list: x")),
+        (in_rule(&json!({"resource_id": null})), field("resource_id", "None", "Mandatory field missing.")),
         (
-            in_rule(json!({"evaluation_periods": 0})),
+            in_rule(&json!({"evaluation_periods": 0})),
             field("evaluation_periods", "0", "Value should be greater or equal to 1"),
         ),
         (
-            in_rule(json!({"evaluation_periods": 101})),
+            in_rule(&json!({"evaluation_periods": 101})),
             field("evaluation_periods", "101", "Value should be lower or equal to 100"),
         ),
         (
-            in_rule(json!({"threshold": "abc"})),
+            in_rule(&json!({"threshold": "abc"})),
             field("threshold", "abc", "could not convert string to float: 'abc'"),
         ),
         (
-            in_rule(json!({"x": 1})),
+            in_rule(&json!({"x": 1})),
             "Unknown attribute for argument data.gnocchi_resources_threshold_rule: x".to_owned(),
         ),
         (
-            in_rule(json!({"evaluation_periods": 3, "datapoints_to_alarm": 4})),
+            in_rule(&json!({"evaluation_periods": 3, "datapoints_to_alarm": 4})),
             field("datapoints_to_alarm", "4", "Value should be lower or equal to 3"),
         ),
         (
-            with(json!({"gnocchi_resources_threshold_rule": null})),
+            with(&json!({"gnocchi_resources_threshold_rule": null})),
             "gnocchi_resources_threshold_rule must be set for gnocchi_resources_threshold type alarm"
                 .to_owned(),
         ),
         (
-            with(json!({"event_rule": {}})),
+            with(&json!({"event_rule": {}})),
             "event_rule and gnocchi_resources_threshold_rule cannot be set at the same time".to_owned(),
         ),
     ];
@@ -133,8 +137,8 @@ fn bodies_are_refused_in_upstreams_words() {
 
 #[test]
 fn actions_are_judged_and_kept_once() {
-    let actions = |list: Value| with(json!({"alarm_actions": list}));
-    let draft = parse(&actions(json!(["http://a", "HTTPS://b", "http://a"]))).unwrap();
+    let actions = |list: &Value| with(&json!({"alarm_actions": list}));
+    let draft = parse(&actions(&json!(["http://a", "HTTPS://b", "http://a"]))).unwrap();
     assert_eq!(draft.alarm_actions.unwrap(), ["http://a", "HTTPS://b"]);
     let cases = [
         (json!(["http://a", "http://b", "http://c"]), "alarm_actions count exceeds maximum value 2"),
@@ -145,7 +149,7 @@ fn actions_are_judged_and_kept_once() {
         (json!(["trust+http://t@host/"]), "trust URL cannot contain a trust ID."),
     ];
     for (list, text) in cases {
-        assert_eq!(refused(&actions(list)), text);
+        assert_eq!(refused(&actions(&list)), text);
     }
 }
 
@@ -168,90 +172,90 @@ fn actions_are_shown_as_python_would_put_them_together() {
 
 #[test]
 fn time_constraints_are_judged() {
-    let constraint = |changes: Value| {
+    let constraint = |changes: &Value| {
         let mut one = json!({"name": "n", "start": "0 11 * * *", "duration": "300"});
         for (key, value) in changes.as_object().unwrap() {
             one[key] = value.clone();
         }
         one
     };
-    let body = |list: Value| with(json!({"time_constraints": list}));
-    let draft = parse(&body(json!([constraint(json!({}))]))).unwrap();
+    let body = |list: &Value| with(&json!({"time_constraints": list}));
+    let draft = parse(&body(&json!([constraint(&json!({}))]))).unwrap();
     assert_eq!(
         draft.time_constraints[0].description,
         "Time constraint at 0 11 * * * lasting for 300 seconds"
     );
-    let twice = json!([constraint(json!({})), constraint(json!({}))]);
-    assert_eq!(refused(&body(twice)), "Time constraint names must be unique for a given alarm.");
-    let zone = json!([constraint(json!({"timezone": "Mars/Olympus"}))]);
-    assert_eq!(refused(&body(zone)), "Timezone Mars/Olympus is not valid");
-    let cron = refused(&body(json!([constraint(json!({"start": "99 * * * *"}))])));
+    let twice = json!([constraint(&json!({})), constraint(&json!({}))]);
+    assert_eq!(refused(&body(&twice)), "Time constraint names must be unique for a given alarm.");
+    let zone = json!([constraint(&json!({"timezone": "Mars/Olympus"}))]);
+    assert_eq!(refused(&body(&zone)), "Timezone Mars/Olympus is not valid");
+    let cron = refused(&body(&json!([constraint(&json!({"start": "99 * * * *"}))])));
     assert!(cron.starts_with("Invalid input for field/attribute start. Value: '99 * * * *'. "), "{cron}");
-    let duration = refused(&body(json!([constraint(json!({"duration": -1}))])));
+    let duration = refused(&body(&json!([constraint(&json!({"duration": -1}))])));
     assert!(duration.ends_with("Value should be greater or equal to 0"), "{duration}");
 }
 
-fn event(rule: Value) -> Value {
+fn event(rule: &Value) -> Value {
     json!({"name": "e", "type": "event", "event_rule": rule})
 }
 
 #[test]
 fn event_rules_are_judged_in_order() {
-    let draft = parse(&event(json!({"event_type": null}))).unwrap();
+    let draft = parse(&event(&json!({"event_type": null}))).unwrap();
     assert_eq!(draft.rule.to_value(), json!({"event_type": "*", "query": []}));
     assert_eq!(draft.description, "Alarm when * event occurred.");
-    let one = |item: Value| event(json!({"query": [item]}));
+    let one = |item: &Value| event(&json!({"query": [item]}));
     let sound = json!({"field": "traits.size", "op": "gt", "type": "integer", "value": "5"});
-    assert_eq!(parse(&one(sound.clone())).unwrap().rule.to_value()["query"], json!([sound]));
-    let text = refused(&one(json!({"field": "a b", "type": "integer", "value": "x"})));
+    assert_eq!(parse(&one(&sound)).unwrap().rule.to_value()["query"], json!([sound]));
+    let text = refused(&one(&json!({"field": "a b", "type": "integer", "value": "x"})));
     assert_eq!(text, "Unable to convert the value x to the expected data type integer.");
-    let text = refused(&one(json!({"field": "a b", "type": "", "value": "x"})));
+    let text = refused(&one(&json!({"field": "a b", "type": "", "value": "x"})));
     assert!(text.starts_with("Query value or traits invalid: "), "{text}");
-    let text = refused(&one(json!({"field": "a", "op": "like", "type": "", "value": "x"})));
+    let text = refused(&one(&json!({"field": "a", "op": "like", "type": "", "value": "x"})));
     assert!(text.starts_with("Query value or traits invalid: "), "{text}");
-    let text = refused(&one(json!({"field": "a", "type": "foo", "value": "x"})));
+    let text = refused(&one(&json!({"field": "a", "type": "foo", "value": "x"})));
     assert!(text.starts_with("The data type foo is not supported."), "{text}");
     assert_eq!(
-        refused(&one(json!({"field": "a", "value": 5}))),
+        refused(&one(&json!({"field": "a", "value": 5}))),
         "Invalid input for field/attribute value. Value: '5'. Wrong type. Expected '<class 'str'>', got '<class 'int'>'"
     );
 }
 
-fn composite(rule: Value) -> Value {
+fn composite(rule: &Value) -> Value {
     json!({"name": "c", "type": "composite", "composite_rule": rule})
 }
 
 #[test]
 fn composite_rules_are_judged_all_through() {
-    let leaf = |changes: Value| {
-        let mut leaf = rule(json!({"type": "gnocchi_resources_threshold"}));
+    let leaf = |changes: &Value| {
+        let mut leaf = rule(&json!({"type": "gnocchi_resources_threshold"}));
         for (key, value) in changes.as_object().unwrap() {
             leaf[key] = value.clone();
         }
         leaf
     };
-    let sound = composite(json!({"or": [leaf(json!({})), {"and": [leaf(json!({"threshold": "7"}))]}]}));
+    let sound = composite(&json!({"or": [leaf(&json!({})), {"and": [leaf(&json!({"threshold": "7"}))]}]}));
     let stored = parse(&sound).unwrap().rule.to_value();
     assert_eq!(stored["or"][0]["granularity"], 60);
     assert_eq!(stored["or"][1]["and"][0]["threshold"], 7.0);
-    assert!(parse(&composite(leaf(json!({})))).is_ok());
+    assert!(parse(&composite(&leaf(&json!({})))).is_ok());
     let begins = [
         (json!({"and": []}), "Invalid input composite rule: {'and': []}, it should be a dict"),
         (json!("x"), "Invalid input composite rule: 'x', "),
-        (json!({"xor": [leaf(json!({}))]}), "Threshold rules should be combined with \"and\" or \"or\""),
+        (json!({"xor": [leaf(&json!({}))]}), "Threshold rules should be combined with \"and\" or \"or\""),
         (json!({"or": [{"a": 1, "b": 2}]}), "type must be set in every rule"),
         (
-            leaf(json!({"type": "event"})),
+            leaf(&json!({"type": "event"})),
             "Unsupported sub-rule type :event in composite rule, should be one of: ['prometheus', ",
         ),
-        (leaf(json!({"x": 1})), "Unknown attribute for argument data.composite_rule: x"),
+        (leaf(&json!({"x": 1})), "Unknown attribute for argument data.composite_rule: x"),
         (
-            leaf(json!({"threshold": false})),
+            leaf(&json!({"threshold": false})),
             "Invalid input for field/attribute threshold. Value: 'False'. Wrong type. Expected '<class 'float'>', got '<class 'bool'>'",
         ),
     ];
     for (rule, begin) in begins {
-        let text = refused(&composite(rule));
+        let text = refused(&composite(&rule));
         assert!(text.starts_with(begin), "{text}");
     }
 }
