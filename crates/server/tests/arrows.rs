@@ -22,7 +22,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("alarm", &["model", "drivers"]),
     ("api", &["model", "series", "drivers", "metric", "alarm"]),
     ("server", &["model", "series", "drivers", "engine", "index-sql", "openstack", "metric", "alarm", "api"]),
-    ("testkit", &["model", "series", "drivers", "engine", "index-sql", "openstack", "metric", "alarm", "api"]),
+    (
+        "testkit",
+        &["model", "series", "drivers", "engine", "index-sql", "openstack", "metric", "alarm", "api"],
+    ),
 ];
 
 struct Crate {
