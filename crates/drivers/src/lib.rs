@@ -20,7 +20,10 @@ pub use alarms::{
     ALARM_SHARES, AlarmFilter, AlarmLimits, AlarmNews, AlarmStore, AlarmStoreError, AlarmValue, Applied,
     Delivery, DeliveryEnd, EVALUATORS, NewDelivery, OutboxCounts, Silence, Transition, share_of,
 };
-pub use auth::{AuthError, Authenticator, BasicAuthenticator, PolicyEnforcer, RemoteUserAuthenticator};
+pub use auth::{
+    AuthError, Authenticator, BasicAuthenticator, ClaimedIdentityAuthenticator, PolicyEnforcer,
+    RemoteUserAuthenticator,
+};
 pub use catalog::{
     CatalogChange, CatalogError, CatalogState, LateCount, PartCatalog, PartId, PartKind, PartRow,
     Quarantined, Tombstone,

@@ -15,10 +15,11 @@ pub(crate) struct Certificates(Vec<(&'static str, Arc<Tls>)>);
 impl Certificates {
     /// Reads and checks the files of all listeners that are on.
     pub(crate) fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self> {
-        let Config { metric_api, admin, statsd, .. } = config;
+        let Config { metric_api, alarm_api, admin, statsd, .. } = config;
         let mut opened = Vec::new();
         for (listener, section, is_on, protocols) in [
             ("metric_api", &metric_api.tls, true, HTTP_PROTOCOLS),
+            ("alarm_api", &alarm_api.tls, alarm_api.is_on(), HTTP_PROTOCOLS),
             ("admin", &admin.tls, !admin.listen.is_empty(), HTTP_PROTOCOLS),
             ("statsd", &statsd.tls, statsd.enabled, &[]),
         ] {

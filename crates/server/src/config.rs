@@ -2,6 +2,7 @@
 //! `NEPHOMETER__SECTION__KEY`. Each crate owns the settings of its own; this module composes them. Merging and checking
 //! are pure and report every problem at once; opening files and sockets comes later.
 
+mod alarm;
 mod check;
 mod http;
 mod index;
@@ -15,6 +16,7 @@ use std::fmt;
 use nephometer_openstack::keystone::AuthtokenSettings;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use alarm::{AlarmApiSection, AlarmAuthMode, AlarmSection};
 pub(crate) use check::parse_listen;
 pub(crate) use http::HttpSection;
 pub(crate) use index::IndexPlace;
@@ -38,10 +40,13 @@ pub(crate) struct Config {
     pub(crate) index: IndexSection,
     pub(crate) engine: nephometer_engine::Settings,
     pub(crate) metric_api: MetricApiSection,
+    pub(crate) alarm_api: AlarmApiSection,
     pub(crate) keystone_authtoken: AuthtokenSettings,
     pub(crate) limits: LimitsSection,
     pub(crate) metric: MetricSection,
+    pub(crate) alarm: AlarmSection,
     pub(crate) policy: PolicySection,
+    pub(crate) alarm_policy: PolicySection,
     pub(crate) statsd: StatsdSection,
     pub(crate) expirer: ExpirerSection,
     pub(crate) self_monitoring: SelfMonitoringSection,
@@ -66,6 +71,15 @@ impl fmt::Display for Problem {
 }
 
 impl Config {
+    /// Whether the alarm API asks Keystone who its callers are.
+    pub(crate) fn alarms_ask_keystone(&self) -> bool {
+        match self.alarm_api.auth_mode {
+            AlarmAuthMode::Auto => self.metric_api.auth_mode == AuthMode::Keystone,
+            AlarmAuthMode::Keystone => true,
+            AlarmAuthMode::NoAuth => false,
+        }
+    }
+
     /// Merges and checks: the one way to a configuration that the program runs with.
     pub(crate) fn load(layers: Layers) -> Result<Self, Vec<Problem>> {
         let config = layers.merge()?;

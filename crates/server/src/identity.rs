@@ -1,10 +1,12 @@
-//! Who callers are: the authenticator that the configuration asks for, and Keystone's first answer.
+//! Who callers are: the authenticators that the configuration asks for, and Keystone's first answer.
 
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use http::HeaderName;
-use nephometer_drivers::{Authenticator, BasicAuthenticator, RemoteUserAuthenticator};
+use nephometer_drivers::{
+    Authenticator, BasicAuthenticator, ClaimedIdentityAuthenticator, RemoteUserAuthenticator,
+};
 use nephometer_model::Clock;
 use nephometer_openstack::keystone::{AuthtokenSettings, Session};
 use nephometer_openstack::token::KeystoneAuthenticator;
@@ -14,28 +16,36 @@ use crate::config::{AuthMode, Config};
 /// What recognises callers.
 #[derive(Clone)]
 pub(crate) struct Recognition {
+    /// Of the metric API.
     pub(crate) authenticator: Arc<dyn Authenticator>,
-    /// The same where it asks Keystone.
+    /// Of the alarm API.
+    pub(crate) of_alarms: Arc<dyn Authenticator>,
+    /// Where one of them asks Keystone: what asks it.
     pub(crate) keystone: Option<Arc<KeystoneAuthenticator>>,
+    /// By which this service itself is signed in.
+    pub(crate) session: Option<Arc<Session>>,
 }
 
 impl Recognition {
     /// Reads secrets and certificates that the configuration names; asks nobody.
     pub(crate) fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self> {
-        let settings = &config.metric_api;
-        let authenticator: Arc<dyn Authenticator> = match settings.auth_mode {
-            AuthMode::Basic => Arc::new(BasicAuthenticator),
-            AuthMode::RemoteUser => {
-                let header: HeaderName = settings.remote_user_header.parse()?;
+        let mode = config.metric_api.auth_mode;
+        let alarms_ask = config.alarms_ask_keystone();
+        let asks = mode == AuthMode::Keystone || alarms_ask;
+        let opened = asks.then(|| open_keystone(&config.keystone_authtoken, clock)).transpose()?;
+        let (session, keystone) = opened.unzip();
+        let by_keystone = || keystone.clone().map(|keystone| keystone as Arc<dyn Authenticator>);
+        let authenticator: Arc<dyn Authenticator> = match (mode, by_keystone()) {
+            (AuthMode::Keystone, Some(keystone)) => keystone,
+            (AuthMode::RemoteUser, _) => {
+                let header: HeaderName = config.metric_api.remote_user_header.parse()?;
                 Arc::new(RemoteUserAuthenticator::new(header))
             }
-            AuthMode::Keystone => {
-                let keystone = Arc::new(open_keystone(&config.keystone_authtoken, clock)?);
-                let authenticator = Arc::clone(&keystone) as Arc<dyn Authenticator>;
-                return Ok(Self { authenticator, keystone: Some(keystone) });
-            }
+            _ => Arc::new(BasicAuthenticator),
         };
-        Ok(Self { authenticator, keystone: None })
+        let of_alarms = by_keystone().filter(|_| alarms_ask);
+        let of_alarms = of_alarms.unwrap_or_else(|| Arc::new(ClaimedIdentityAuthenticator));
+        Ok(Self { authenticator, of_alarms, keystone, session })
     }
 
     /// Signs in to Keystone in the background and logs how that went. A server starts without Keystone: until it answers,
@@ -53,8 +63,12 @@ impl Recognition {
     }
 }
 
-fn open_keystone(settings: &AuthtokenSettings, clock: Arc<dyn Clock>) -> Result<KeystoneAuthenticator> {
+fn open_keystone(
+    settings: &AuthtokenSettings,
+    clock: Arc<dyn Clock>,
+) -> Result<(Arc<Session>, Arc<KeystoneAuthenticator>)> {
     let session = settings.session.open().and_then(|config| Session::new(config, Arc::clone(&clock)));
     let session = Arc::new(session.context("keystone_authtoken")?);
-    Ok(KeystoneAuthenticator::new(session, settings, clock))
+    let authenticator = KeystoneAuthenticator::new(Arc::clone(&session) as _, settings, clock);
+    Ok((session, Arc::new(authenticator)))
 }

@@ -8,9 +8,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, anyhow};
 use nephometer_drivers::PolicyEnforcer;
 use nephometer_model::{Identity, PolicyTarget};
-use nephometer_openstack::policy::{
-    Catalogue, METRIC_RULES, PolicyOptions, PolicyText, PolicyWarning, RuleSet,
-};
+use nephometer_openstack::policy::{Catalogue, PolicyOptions, PolicyText, PolicyWarning, RuleSet};
 use parking_lot::RwLock;
 
 use crate::config::PolicySection;
@@ -20,21 +18,22 @@ type Files = Vec<(PathBuf, SystemTime)>;
 
 /// Rules that follow files.
 pub(crate) struct PolicyFile {
+    catalogue: &'static Catalogue,
     section: PolicySection,
     rules: RwLock<Arc<RuleSet>>,
     read: RwLock<Files>,
 }
 
 impl PolicyFile {
-    /// The metric API's rules with those of the configured files; files with mistakes are refused. Warnings are logged.
-    pub(crate) fn load(section: &PolicySection) -> Result<Self> {
+    /// The rules of an API with those of the configured files; files with mistakes are refused. Warnings are logged.
+    pub(crate) fn load(catalogue: &'static Catalogue, section: &PolicySection) -> Result<Self> {
         let files = configured_files(section)?;
-        let (rules, warnings) = read_rules(&METRIC_RULES, section.options(), paths(&files))?;
+        let (rules, warnings) = read_rules(catalogue, section.options(), paths(&files))?;
         for warning in warnings {
             tracing::warn!("policy: {warning}");
         }
         let rules = RwLock::new(Arc::new(rules));
-        Ok(Self { section: section.clone(), rules, read: RwLock::new(files) })
+        Ok(Self { catalogue, section: section.clone(), rules, read: RwLock::new(files) })
     }
 
     /// Reads the files again if they were changed since; returns what looks like a mistake in them. Where they cannot be
@@ -45,7 +44,7 @@ impl PolicyFile {
             return Ok(Vec::new());
         }
         self.read.write().clone_from(&files);
-        let (rules, warnings) = read_rules(&METRIC_RULES, self.section.options(), paths(&files))?;
+        let (rules, warnings) = read_rules(self.catalogue, self.section.options(), paths(&files))?;
         *self.rules.write() = Arc::new(rules);
         tracing::info!("read the policy files again");
         Ok(warnings.iter().map(ToString::to_string).collect())
@@ -124,6 +123,8 @@ pub(crate) fn read_rules<'a>(
 mod tests {
     use std::time::Duration;
 
+    use nephometer_openstack::policy::METRIC_RULES;
+
     use super::*;
 
     fn section(file: &Path, dirs: &[&Path]) -> PolicySection {
@@ -147,7 +148,7 @@ mod tests {
             std::fs::File::options().write(true).open(&path).unwrap().set_modified(moment).unwrap();
         };
         write("\"get status\": \"@\"");
-        let file = PolicyFile::load(&section(&path, &[])).unwrap();
+        let file = PolicyFile::load(&METRIC_RULES, &section(&path, &[])).unwrap();
         assert!(allowed(&file));
         write("\"get status\": \"and\"");
         assert!(file.reload_if_changed().unwrap_err().to_string().contains("rule `get status`"));
@@ -156,8 +157,8 @@ mod tests {
         write("\"get status\": \"!\"\n\"get statsu\": \"!\"");
         assert_eq!(file.reload_if_changed().unwrap().len(), 1);
         assert!(!allowed(&file));
-        assert!(PolicyFile::load(&section(Path::new("/nonexistent"), &[])).is_err());
-        assert!(!allowed(&PolicyFile::load(&PolicySection::default()).unwrap()));
+        assert!(PolicyFile::load(&METRIC_RULES, &section(Path::new("/nonexistent"), &[])).is_err());
+        assert!(!allowed(&PolicyFile::load(&METRIC_RULES, &PolicySection::default()).unwrap()));
     }
 
     #[test]
@@ -169,7 +170,8 @@ mod tests {
         std::fs::write(dir.join("b.yaml"), "\"get status\": \"@\"").unwrap();
         std::fs::write(dir.join("a.yaml"), "\"get status\": \"!\"").unwrap();
         std::fs::write(dir.join(".hidden"), "[").unwrap();
-        let rules = PolicyFile::load(&section(&file, &[Path::new("/nonexistent"), &dir])).unwrap();
+        let rules =
+            PolicyFile::load(&METRIC_RULES, &section(&file, &[Path::new("/nonexistent"), &dir])).unwrap();
         assert!(allowed(&rules));
         std::fs::remove_file(dir.join("b.yaml")).unwrap();
         assert!(rules.reload_if_changed().unwrap().is_empty());

@@ -2,6 +2,8 @@
 //! and its task, and reports its end through its [`Handle`].
 
 pub(crate) mod admin;
+pub(crate) mod alarm_api;
+pub(crate) mod evaluator;
 pub(crate) mod expirer;
 pub(crate) mod metric_api;
 pub(crate) mod reload;

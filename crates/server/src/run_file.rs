@@ -78,6 +78,9 @@ pub(crate) struct RunFile {
     pub(crate) pid: u32,
     /// The metric API.
     pub(crate) metric_api: SocketAddr,
+    /// The alarm API, where it is served.
+    #[serde(default)]
+    pub(crate) alarm_api: Option<SocketAddr>,
     /// `/metrics` and `/status`, where they are served.
     pub(crate) admin: Option<SocketAddr>,
     /// Which of them speak TLS.
@@ -94,6 +97,11 @@ impl RunFile {
     /// Where the metric API is.
     pub(crate) fn metric_api_url(&self) -> String {
         format!("{}://{}", self.scheme("metric_api"), self.metric_api)
+    }
+
+    /// Where the alarm API is, where it is served.
+    pub(crate) fn alarm_api_url(&self) -> Option<String> {
+        Some(format!("{}://{}", self.scheme("alarm_api"), self.alarm_api?))
     }
 
     /// Where `/status` and `/metrics` are, where they are served.
@@ -126,8 +134,13 @@ mod tests {
         let lock = DataDirLock::acquire(&data_dir).unwrap();
         let refused = DataDirLock::acquire(&data_dir).unwrap_err().to_string();
         assert!(refused.contains("another process uses the data directory"), "{refused}");
-        let run =
-            RunFile { pid: 1, metric_api: "127.0.0.1:8041".parse().unwrap(), admin: None, tls: Vec::new() };
+        let run = RunFile {
+            pid: 1,
+            metric_api: "127.0.0.1:8041".parse().unwrap(),
+            alarm_api: None,
+            admin: None,
+            tls: Vec::new(),
+        };
         lock.write_run_file(&run).unwrap();
         assert_eq!(RunFile::read(&data_dir).unwrap(), Some(run));
         drop(lock);

@@ -3,6 +3,7 @@
 //! Requests are counted where they enter (see [`count_requests`]); what the store, the index and the process know
 //! about themselves is asked for when somebody looks.
 
+mod alarms;
 mod certificates;
 mod snapshot;
 
@@ -23,6 +24,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+pub(crate) use alarms::AlarmFigures;
 pub(crate) use certificates::CertificateFigures;
 pub(crate) use snapshot::{IndexStatus, KeystoneFigures, LimitFigures, ProcessStatus, Snapshot};
 
@@ -35,14 +37,18 @@ pub(crate) enum RequestKind {
     Query,
     /// Anything about metrics, resources, policies, and the rest.
     Index,
+    /// Anything about alarms.
+    Alarm,
 }
 
 impl RequestKind {
-    /// The kind of a request to the metric API.
+    /// The kind of a request to an API.
     fn of(method: &Method, path: &str) -> Self {
         let has = |part: &str| path.contains(part);
         let writes = has("/influxdb/write") || has("/prometheus/write");
-        if writes || (*method == Method::POST && path.trim_end_matches('/').ends_with("/measures")) {
+        if has("/v2/") && !has("/v1/") {
+            Self::Alarm
+        } else if writes || (*method == Method::POST && path.trim_end_matches('/').ends_with("/measures")) {
             Self::Ingest
         } else if has("/measures") || has("/aggregat") || has("/search/metric") {
             Self::Query
@@ -58,6 +64,7 @@ impl EncodeLabelValue for RequestKind {
             Self::Ingest => "ingest",
             Self::Query => "query",
             Self::Index => "index",
+            Self::Alarm => "alarm",
         })
     }
 }
@@ -80,7 +87,7 @@ pub(crate) struct Telemetry {
     requests: Family<RequestLabels, Counter>,
     seconds: Family<KindLabels, Histogram>,
     /// By [`RequestKind`]: the histograms' counts and sums, which they do not tell.
-    totals: [Totals; 3],
+    totals: [Totals; 4],
 }
 
 #[derive(Debug, Default)]
@@ -106,10 +113,10 @@ impl Telemetry {
         // From 0.1 ms to 13 s, each bucket twice as wide.
         let seconds: Family<KindLabels, Histogram> =
             Family::new_with_constructor(|| Histogram::new(exponential_buckets(1e-4, 2.0, 18)));
-        for kind in [RequestKind::Ingest, RequestKind::Query, RequestKind::Index] {
+        for kind in [RequestKind::Ingest, RequestKind::Query, RequestKind::Index, RequestKind::Alarm] {
             drop(seconds.get_or_create(&KindLabels { kind }));
         }
-        registry.register("http_requests", "Requests answered by the metric API", Family::clone(&requests));
+        registry.register("http_requests", "Requests answered by the APIs", Family::clone(&requests));
         registry.register(
             "http_request_seconds",
             "Time from a request's head to its answer",
@@ -146,7 +153,7 @@ impl Telemetry {
     }
 }
 
-/// Middleware that counts and times the requests of the metric API.
+/// Middleware that counts and times the requests of an API.
 pub(crate) async fn count_requests(
     State(telemetry): State<Arc<Telemetry>>,
     request: Request,

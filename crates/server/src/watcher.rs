@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nephometer_alarm::evaluate::EvaluatorHandle;
 use nephometer_api::limits::Limits;
-use nephometer_drivers::{Indexer, MeasureStore};
+use nephometer_drivers::{AlarmStore, Indexer, MeasureStore};
 use nephometer_metric::MetricService;
 use nephometer_model::Clock;
 use nephometer_openstack::token::KeystoneAuthenticator;
@@ -12,7 +13,7 @@ use tokio::sync::Mutex;
 
 use crate::certificates::Certificates;
 use crate::process::process_use;
-use crate::telemetry::{IndexStatus, ProcessStatus, Snapshot, Telemetry};
+use crate::telemetry::{AlarmFigures, IndexStatus, ProcessStatus, Snapshot, Telemetry};
 
 /// Counting a large index takes a while: it is not counted again before so many times as long have passed.
 const COUNTING_SHARE: u64 = 50;
@@ -23,6 +24,8 @@ pub(crate) struct Watched {
     pub(crate) indexer: Arc<dyn Indexer>,
     pub(crate) store: Arc<dyn MeasureStore>,
     pub(crate) service: Arc<MetricService>,
+    pub(crate) alarms: Arc<dyn AlarmStore>,
+    pub(crate) evaluator: Option<EvaluatorHandle>,
     pub(crate) keystone: Option<Arc<KeystoneAuthenticator>>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) certificates: Arc<Certificates>,
@@ -69,7 +72,19 @@ impl Watcher {
             keystone: keystone.as_ref().map(|keystone| keystone.status().into()),
             limits: limits.status().into(),
             certificates: certificates.figures(),
+            alarms: self.alarms().await,
             process: ProcessStatus::new(pid, process_use(pid).unwrap_or_default()),
+        }
+    }
+
+    async fn alarms(&self) -> Option<AlarmFigures> {
+        let evaluator = self.watched.evaluator.as_ref().map(EvaluatorHandle::status);
+        match AlarmFigures::of(&*self.watched.alarms, evaluator).await {
+            Ok(figures) => Some(figures),
+            Err(error) => {
+                tracing::warn!(%error, "alarms are not counted");
+                None
+            }
         }
     }
 

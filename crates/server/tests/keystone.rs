@@ -74,6 +74,7 @@ fn command(subcommand: &str, data_dir: &Path, auth_url: &str) -> Command {
     let auth_url = format!("keystone_authtoken.auth_url={auth_url}");
     for setting in [
         "metric_api.listen=127.0.0.1:0",
+        "alarm_api.listen=127.0.0.1:0",
         "admin.listen=127.0.0.1:0",
         "statsd.enabled=false",
         "self_monitoring.enabled=false",

@@ -52,6 +52,7 @@ fn command(data_dir: &Path, subcommand: &str) -> Command {
     for setting in [
         data_dir.as_str(),
         "metric_api.listen=127.0.0.1:0",
+        "alarm_api.listen=127.0.0.1:0",
         "admin.listen=127.0.0.1:0",
         "statsd.enabled=false",
         "self_monitoring.enabled=false",

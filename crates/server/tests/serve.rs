@@ -63,7 +63,12 @@ fn command(data_dir: &Path, subcommand: &str, settings: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.arg(subcommand).env_remove("NEPHOMETER_CONFIG");
     let data_dir = format!("storage.data_dir={}", data_dir.display());
-    let ports = ["metric_api.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "statsd.listen=127.0.0.1:0"];
+    let ports = [
+        "metric_api.listen=127.0.0.1:0",
+        "alarm_api.listen=127.0.0.1:0",
+        "admin.listen=127.0.0.1:0",
+        "statsd.listen=127.0.0.1:0",
+    ];
     for setting in ports.into_iter().chain([data_dir.as_str()]).chain(settings.iter().copied()) {
         command.args(["--set", setting]);
     }

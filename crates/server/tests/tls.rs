@@ -21,7 +21,7 @@ use tempfile::TempDir;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_nephometer");
 const PATIENCE: Duration = Duration::from_secs(15);
 const PAUSE: Duration = Duration::from_millis(50);
-const LISTENERS: [&str; 3] = ["metric_api", "admin", "statsd"];
+const LISTENERS: [&str; 4] = ["metric_api", "alarm_api", "admin", "statsd"];
 
 /// A directory with an authority, a certificate of the server and the server's data.
 struct Site {
@@ -247,7 +247,7 @@ fn certificates_of_clients_are_authentication() {
         LISTENERS.iter().map(|name| asking(name)).chain(["statsd.udp=false".to_owned()]).collect();
     for (settings, refused) in [
         (&settings[..], None),
-        (&settings[..3], Some("statsd.listen: it takes from everybody")),
+        (&settings[..4], Some("statsd.listen: it takes from everybody")),
         (&[], Some("metric_api.listen: auth_mode=basic checks no password")),
     ] {
         let output = site.command("check-config", "0.0.0.0", settings).output().unwrap();

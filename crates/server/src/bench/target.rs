@@ -254,6 +254,7 @@ fn nephometer(data_dir: &Path, settings: &[String], arguments: &[String]) -> Res
     command.arg("serve").args(arguments);
     for setting in [
         "metric_api.listen=127.0.0.1:0",
+        "alarm_api.listen=127.0.0.1:0",
         "admin.listen=127.0.0.1:0",
         "statsd.enabled=false",
         "self_monitoring.enabled=false",

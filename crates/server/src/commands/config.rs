@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use nephometer_model::{Clock, SystemClock};
+use nephometer_openstack::policy::{ALARM_RULES, METRIC_RULES};
 
 use crate::certificates::Certificates;
 use crate::cli::{ConfigCommand, GlobalArgs};
@@ -38,7 +39,8 @@ pub(super) fn check(global: &GlobalArgs) -> Result<()> {
     let config = load_config(global)?;
     // Warnings about the policy file go to the log.
     logging::start(&config.log)?;
-    PolicyFile::load(&config.policy)?;
+    PolicyFile::load(&METRIC_RULES, &config.policy)?;
+    PolicyFile::load(&ALARM_RULES, &config.alarm_policy)?;
     config.index.open(&config.storage.data_dir)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     Certificates::open(&config, &clock)?.warn_of_ends();

@@ -35,10 +35,14 @@ fn catalogue(api: PolicyApi) -> &'static Catalogue {
     }
 }
 
-/// The rules that are meant; warnings go to the standard error. The configured files are the metric API's.
+/// The rules that are meant; warnings go to the standard error.
 fn load(args: &PolicyArgs, global: &GlobalArgs) -> Result<RuleSet> {
-    let section = load_config(global)?.policy;
-    let files: Vec<_> = if !args.file.is_empty() || args.api != PolicyApi::Metric {
+    let config = load_config(global)?;
+    let section = match args.api {
+        PolicyApi::Metric => config.policy,
+        PolicyApi::Alarm => config.alarm_policy,
+    };
+    let files: Vec<_> = if !args.file.is_empty() {
         args.file.clone()
     } else {
         configured_files(&section)?.into_iter().map(|(path, _)| path).collect()

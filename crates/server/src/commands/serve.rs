@@ -3,18 +3,23 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
+use nephometer_alarm::evaluate::Evaluator;
 use nephometer_api::limits::Limits;
-use nephometer_drivers::{Indexer, MeasureStore, PolicyEnforcer};
+use nephometer_drivers::{AlarmStore, Indexer, MeasureStore, PolicyEnforcer};
 use nephometer_model::{Clock, SystemClock};
+use nephometer_openstack::policy::{ALARM_RULES, METRIC_RULES};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::alarms::Alarms;
 use crate::certificates::Certificates;
 use crate::cli::{GlobalArgs, ServeArgs};
 use crate::config::{AuthMode, Config};
 use crate::identity::Recognition;
 use crate::logging;
 use crate::policy_file::PolicyFile;
-use crate::roles::{Handle, Shutdown, Stop, admin, expirer, metric_api, reload, self_monitoring, statsd};
+use crate::roles::{
+    Handle, Shutdown, Stop, admin, alarm_api, evaluator, expirer, metric_api, reload, self_monitoring, statsd,
+};
 use crate::run_file::{DataDirLock, RunFile};
 use crate::telemetry::Telemetry;
 use crate::watcher::{Watched, Watcher};
@@ -76,6 +81,17 @@ fn announce(
     say(&greeting(config, roles, &run))
 }
 
+/// What several roles stand on.
+struct Common<'a> {
+    config: &'a Config,
+    parts: &'a Parts,
+    certificates: &'a Arc<Certificates>,
+    recognition: Recognition,
+    limits: Arc<Limits>,
+    telemetry: Arc<Telemetry>,
+    shutdown: &'a Shutdown,
+}
+
 async fn start_roles(
     config: &Config,
     parts: &Parts,
@@ -83,55 +99,98 @@ async fn start_roles(
     shutdown: &Shutdown,
 ) -> Result<Vec<Handle>> {
     let clock = Arc::clone(&parts.clock) as Arc<dyn Clock>;
-    let telemetry = Arc::new(Telemetry::new(Arc::clone(&clock)));
     let recognition = Recognition::open(config, Arc::clone(&clock))?;
     recognition.greet_keystone();
     let limits = Arc::new(Limits::new(config.limits.settings(), Arc::clone(&clock)));
-    let watched = Watched {
-        telemetry: Arc::clone(&telemetry),
-        indexer: Arc::clone(&parts.index) as Arc<dyn Indexer>,
-        store: Arc::clone(&parts.engine) as Arc<dyn MeasureStore>,
-        service: Arc::clone(&parts.service),
-        keystone: recognition.keystone,
-        limits: Arc::clone(&limits),
-        certificates: Arc::clone(certificates),
-        clock,
-    };
-    let watcher = Arc::new(Watcher::new(watched));
-    let policy = Arc::new(PolicyFile::load(&config.policy)?);
+    let telemetry = Arc::new(Telemetry::new(clock));
+    let common = Common { config, parts, certificates, recognition, limits, telemetry, shutdown };
+    let policy = Arc::new(PolicyFile::load(&METRIC_RULES, &config.policy)?);
+    let alarm_policy = Arc::new(PolicyFile::load(&ALARM_RULES, &config.alarm_policy)?);
+    let enforcer = Arc::clone(&alarm_policy) as Arc<dyn PolicyEnforcer>;
+    let alarms = Alarms::build(config, parts, common.recognition.session.as_ref(), enforcer);
     let mut roles = Vec::new();
     if config.expirer.is_wanted() {
         let service = Arc::clone(&parts.service);
         roles.push(expirer::start(service, &config.expirer, shutdown.clone()).await?);
     }
-    let api = metric_api::Deps {
-        service: Arc::clone(&parts.service),
-        authenticator: recognition.authenticator,
-        enforcer: Arc::clone(&policy) as Arc<dyn PolicyEnforcer>,
-        limits,
-        telemetry,
-        tls: certificates.of("metric_api"),
-    };
-    roles.push(metric_api::start(api, &config.metric_api, shutdown.clone()).await?);
+    roles.push(common.metric_api(Arc::clone(&policy) as Arc<dyn PolicyEnforcer>).await?);
+    let watcher = common.watcher(alarms.evaluator.as_ref());
+    roles.extend(common.alarms(alarms).await?);
     if !config.admin.listen.is_empty() {
         let tls = certificates.of("admin");
         roles.push(admin::start(Arc::clone(&watcher), &config.admin.listen, tls, shutdown.clone()).await?);
     }
-    if config.statsd.enabled {
-        let service = Arc::clone(&parts.service);
-        let tls = certificates.of("statsd");
-        roles.push(statsd::start(service, &config.statsd, tls, shutdown.clone()).await?);
-    }
-    if config.self_monitoring.enabled {
-        let deps = self_monitoring::Deps {
-            service: Arc::clone(&parts.service),
-            watcher,
-            data_dir: config.storage.data_dir.clone(),
-        };
-        roles.push(self_monitoring::start(deps, &config.self_monitoring, shutdown.clone()));
-    }
-    roles.push(reload::start(policy, Arc::clone(certificates), shutdown.clone())?);
+    roles.extend(common.measurers(watcher).await?);
+    roles.push(reload::start([policy, alarm_policy], Arc::clone(certificates), shutdown.clone())?);
     Ok(roles)
+}
+
+impl Common<'_> {
+    fn watcher(&self, evaluator: Option<&Evaluator>) -> Arc<Watcher> {
+        let parts = self.parts;
+        Arc::new(Watcher::new(Watched {
+            telemetry: Arc::clone(&self.telemetry),
+            indexer: Arc::clone(&parts.index) as Arc<dyn Indexer>,
+            store: Arc::clone(&parts.engine) as Arc<dyn MeasureStore>,
+            service: Arc::clone(&parts.service),
+            alarms: Arc::clone(&parts.index) as Arc<dyn AlarmStore>,
+            evaluator: evaluator.map(Evaluator::handle),
+            keystone: self.recognition.keystone.clone(),
+            limits: Arc::clone(&self.limits),
+            certificates: Arc::clone(self.certificates),
+            clock: Arc::clone(&parts.clock) as Arc<dyn Clock>,
+        }))
+    }
+
+    async fn metric_api(&self, enforcer: Arc<dyn PolicyEnforcer>) -> Result<Handle> {
+        let deps = metric_api::Deps {
+            service: Arc::clone(&self.parts.service),
+            authenticator: Arc::clone(&self.recognition.authenticator),
+            enforcer,
+            limits: Arc::clone(&self.limits),
+            telemetry: Arc::clone(&self.telemetry),
+            tls: self.certificates.of("metric_api"),
+        };
+        metric_api::start(deps, &self.config.metric_api, self.shutdown.clone()).await
+    }
+
+    /// The evaluator and the alarm API, as far as they are wanted.
+    async fn alarms(&self, alarms: Alarms) -> Result<Vec<Handle>> {
+        let mut roles = Vec::new();
+        if let Some(evaluator) = alarms.evaluator {
+            roles.push(evaluator::start(evaluator, self.shutdown.clone()));
+        }
+        let settings = &self.config.alarm_api;
+        if settings.is_on() {
+            let deps = alarm_api::Deps {
+                service: alarms.service,
+                authenticator: Arc::clone(&self.recognition.of_alarms),
+                limits: Arc::clone(&self.limits),
+                ids: Arc::clone(&self.parts.clock) as _,
+                telemetry: Arc::clone(&self.telemetry),
+                tls: self.certificates.of("alarm_api"),
+            };
+            roles.push(alarm_api::start(deps, settings, self.shutdown.clone()).await?);
+        }
+        Ok(roles)
+    }
+
+    /// What brings measures in by itself, as far as it is wanted.
+    async fn measurers(&self, watcher: Arc<Watcher>) -> Result<Vec<Handle>> {
+        let Self { config, parts, shutdown, .. } = self;
+        let mut roles = Vec::new();
+        if config.statsd.enabled {
+            let service = Arc::clone(&parts.service);
+            let tls = self.certificates.of("statsd");
+            roles.push(statsd::start(service, &config.statsd, tls, (*shutdown).clone()).await?);
+        }
+        if config.self_monitoring.enabled {
+            let data_dir = config.storage.data_dir.clone();
+            let deps = self_monitoring::Deps { service: Arc::clone(&parts.service), watcher, data_dir };
+            roles.push(self_monitoring::start(deps, &config.self_monitoring, (*shutdown).clone()));
+        }
+        Ok(roles)
+    }
 }
 
 /// What asks the process to stop.
@@ -169,6 +228,7 @@ fn run_file(roles: &[Handle], certificates: &Certificates) -> Result<RunFile> {
             .collect(),
         pid: std::process::id(),
         metric_api: address(roles, "metric_api").context("the metric API has an address")?,
+        alarm_api: address(roles, "alarm_api"),
         admin: address(roles, "admin"),
     })
 }
@@ -183,6 +243,7 @@ fn greeting(config: &Config, roles: &[Handle], run: &RunFile) -> String {
     let statsd = if config.statsd.udp { "statsd (UDP and TCP)" } else { "statsd (TCP)" };
     let lines = [
         ("metric_api", "metric API (Gnocchi v1)", "/"),
+        ("alarm_api", "alarm API (Aodh v2)", "/"),
         ("statsd", statsd, ""),
         ("admin", "own metrics", "/metrics"),
     ];

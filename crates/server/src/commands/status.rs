@@ -10,7 +10,7 @@ use crate::cli::{GlobalArgs, StatusArgs};
 use crate::client::Connection;
 use crate::process::{directory_bytes, process_use};
 use crate::run_file::RunFile;
-use crate::telemetry::{CertificateFigures, KeystoneFigures, LimitFigures, Snapshot};
+use crate::telemetry::{AlarmFigures, CertificateFigures, KeystoneFigures, LimitFigures, Snapshot};
 use crate::wiring::MEASURES_NAME;
 
 use super::{load_config, say};
@@ -113,10 +113,12 @@ fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
         keystone,
         limits,
         certificates,
+        alarms,
         process,
     } = snapshot;
     rows.push(("state", format!("running {version} as process {} for {uptime_seconds:.0} s", run.pid)));
     rows.push(("metric API", format!("{}/", run.metric_api_url())));
+    rows.extend(run.alarm_api_url().map(|url| ("alarm API", format!("{url}/"))));
     let writes = store.refusing_writes.as_ref().map(|reason| format!("refused: {reason}"));
     rows.push(("writes", writes.unwrap_or_else(|| "accepted".to_owned())));
     rows.push((
@@ -154,6 +156,7 @@ fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
     ));
     rows.push(("flushes, merges", format!("{}, {}", store.flushes, store.merges)));
     rows.push(("late measures", store.late_measures.to_string()));
+    rows.extend(alarms.as_ref().map(|alarms| ("alarms", in_states(alarms))));
     rows.push(("quarantined blocks", store.quarantined_blocks.to_string()));
     rows.push((
         "process",
@@ -171,6 +174,19 @@ fn refused(limits: &LimitFigures) -> Option<String> {
         "{refused_in_flight} requests in flight, {refused_measures} for their measures, {refused_request_size} for their \
          size; most of {first}{others}"
     ))
+}
+
+fn in_states(alarms: &AlarmFigures) -> String {
+    let states: Vec<_> = alarms.states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+    let states = if states.is_empty() { "none".to_owned() } else { states.join(", ") };
+    let messages = match (alarms.waiting_messages, alarms.dead_messages) {
+        (0, 0) => String::new(),
+        (waiting, dead) => format!("; {waiting} messages wait, {dead} were given up"),
+    };
+    let work = alarms.evaluator.as_ref().map_or_else(String::new, |evaluator| {
+        format!("; {} evaluations, {} changes of state", evaluator.evaluations, evaluator.transitions)
+    });
+    format!("{states}{messages}{work}")
 }
 
 fn good_until(certificate: &CertificateFigures) -> String {

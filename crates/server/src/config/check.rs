@@ -26,6 +26,9 @@ impl Config {
         };
         check("metric_api.listen", &self.metric_api.listen);
         check("statsd.listen", &self.statsd.listen);
+        if self.alarm_api.is_on() {
+            check("alarm_api.listen", &self.alarm_api.listen);
+        }
         if !self.admin.listen.is_empty() {
             check("admin.listen", &self.admin.listen);
         }
@@ -34,7 +37,7 @@ impl Config {
 
     fn check_identity(&self, problems: &mut Vec<Problem>) {
         let api = &self.metric_api;
-        if api.auth_mode == AuthMode::Keystone {
+        if api.auth_mode == AuthMode::Keystone || self.alarms_ask_keystone() {
             let found = self.keystone_authtoken.problems().into_iter();
             problems.extend(found.map(|problem| Problem::new(format!("keystone_authtoken.{problem}"))));
         }
@@ -46,9 +49,12 @@ impl Config {
                 api.remote_user_header
             )));
         }
-        for (section, tls) in
-            [("metric_api", &api.tls), ("admin", &self.admin.tls), ("statsd", &self.statsd.tls)]
-        {
+        for (section, tls) in [
+            ("metric_api", &api.tls),
+            ("alarm_api", &self.alarm_api.tls),
+            ("admin", &self.admin.tls),
+            ("statsd", &self.statsd.tls),
+        ] {
             problems.extend(tls.problems(section));
         }
         self.check_exposure(problems);
@@ -56,7 +62,7 @@ impl Config {
 
     /// What listens beyond loopback without checking who speaks must be wanted in as many words.
     fn check_exposure(&self, problems: &mut Vec<Problem>) {
-        let Self { metric_api, admin, statsd, .. } = self;
+        let Self { metric_api, alarm_api, admin, statsd, .. } = self;
         let is_proven = metric_api.auth_mode == AuthMode::Keystone || metric_api.tls.proves_clients();
         let trust = match metric_api.auth_mode {
             AuthMode::RemoteUser => "auth_mode=remoteuser believes the header of whoever sends it",
@@ -64,6 +70,14 @@ impl Config {
         };
         for (section, listen, allowed, why) in [
             ("metric_api", &metric_api.listen, metric_api.allow_insecure_listen || is_proven, trust),
+            (
+                "alarm_api",
+                &alarm_api.listen,
+                alarm_api.allow_insecure_listen
+                    || self.alarms_ask_keystone()
+                    || alarm_api.tls.proves_clients(),
+                "auth_mode=noauth believes what callers say of themselves",
+            ),
             (
                 "admin",
                 &admin.listen,
@@ -104,6 +118,8 @@ impl Config {
             }
         }
         problems.extend(api.http.problems("metric_api"));
+        problems.extend(self.alarm_api.http.problems("alarm_api"));
+        problems.extend(self.alarm.problems());
         problems.extend(seconds_problem("statsd.flush_delay_seconds", self.statsd.flush_delay_seconds));
     }
 

@@ -19,7 +19,7 @@ const REMINDER: Duration = Duration::from_secs(86_400);
 
 /// Follows the files until `shutdown`.
 pub(crate) fn start(
-    policy: Arc<PolicyFile>,
+    policies: [Arc<PolicyFile>; 2],
     certificates: Arc<Certificates>,
     shutdown: Shutdown,
 ) -> Result<Handle> {
@@ -31,11 +31,11 @@ pub(crate) fn start(
                 () = shutdown.requested() => return Ok(()),
                 _ = hangups.recv() => {
                     tracing::info!("SIGHUP: files are read again");
-                    follow(&policy);
+                    policies.iter().for_each(|policy| follow(policy));
                     certificates.reload();
                 }
                 _ = looks.tick() => {
-                    follow(&policy);
+                    policies.iter().for_each(|policy| follow(policy));
                     certificates.follow();
                 }
                 _ = reminders.tick() => certificates.warn_of_ends(),

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::ProcessUse;
 
-use super::CertificateFigures;
+use super::{AlarmFigures, CertificateFigures};
 
 /// One moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -42,6 +42,9 @@ pub(crate) struct Snapshot {
     /// Certificates of listeners that speak TLS.
     #[serde(default)]
     pub(crate) certificates: Vec<CertificateFigures>,
+    /// Alarms; nothing where the index did not answer.
+    #[serde(default)]
+    pub(crate) alarms: Option<AlarmFigures>,
     /// The process.
     pub(crate) process: ProcessStatus,
 }
@@ -309,6 +312,9 @@ impl Collector for Snapshot {
             keystone.encode(&mut encoder)?;
         }
         self.limits.encode(&mut encoder)?;
+        if let Some(alarms) = &self.alarms {
+            alarms.encode(&mut encoder)?;
+        }
         CertificateFigures::encode(&self.certificates, &mut encoder)?;
         put(&mut encoder, "uptime_seconds", "Time since the start", &ConstGauge::new(self.uptime_seconds))?;
         let cpu = ConstCounter::new(process.cpu_seconds);
@@ -316,6 +322,11 @@ impl Collector for Snapshot {
     }
 }
 
-fn put(encoder: &mut DescriptorEncoder, name: &str, help: &str, metric: &impl EncodeMetric) -> fmt::Result {
+pub(super) fn put(
+    encoder: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    metric: &impl EncodeMetric,
+) -> fmt::Result {
     metric.encode(encoder.encode_descriptor(name, help, None, metric.metric_type())?)
 }

@@ -17,6 +17,8 @@ fn requests_have_the_kind_that_operators_expect() {
         (Method::GET, "/v1/aggregation/metric", RequestKind::Query),
         (Method::POST, "/v1/search/resource/generic", RequestKind::Index),
         (Method::GET, "/v1/metric", RequestKind::Index),
+        (Method::POST, "/v2/query/alarms", RequestKind::Alarm),
+        (Method::GET, "/v1/resource/generic/x/v2/metric", RequestKind::Index),
     ] {
         assert_eq!(RequestKind::of(&method, path), expected, "{method} {path}");
     }

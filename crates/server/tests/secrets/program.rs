@@ -36,6 +36,7 @@ fn command(directory: &Path, subcommand: &[&str], told: &Told<'_>) -> Command {
     let data_dir = format!("storage.data_dir={}", directory.join("data").display());
     for setting in [
         "metric_api.listen=127.0.0.1:0",
+        "alarm_api.listen=127.0.0.1:0",
         "admin.listen=127.0.0.1:0",
         "statsd.listen=127.0.0.1:0",
         "self_monitoring.interval_seconds=1",

@@ -1,0 +1,183 @@
+//! Builds the alarm service and its evaluator, and what they need of Keystone: trusts of alarms' owners, and the project of
+//! the cloud's collectors.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::Method;
+use nephometer_alarm::evaluate::{Evaluator, EvaluatorParts, Recorder, Sources};
+use nephometer_alarm::service::{
+    AlarmError, AlarmParts, AlarmService, Caller, CollectorProject, TrustKeeper,
+};
+use nephometer_drivers::{
+    AlarmStore, LeaseStore, MetricReadError, MetricReader, PolicyEnforcer, WriteFeed as _,
+};
+use nephometer_model::{Clock, IdSource};
+use nephometer_openstack::keystone::{KeystoneError, NewTrust, Request, Session};
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use crate::config::{AlarmSection, Config};
+use crate::wiring::Parts;
+
+/// The alarm service and what decides its alarms.
+pub(crate) struct Alarms {
+    pub(crate) service: Arc<AlarmService>,
+    /// Where this process evaluates.
+    pub(crate) evaluator: Option<Evaluator>,
+}
+
+impl Alarms {
+    /// Builds both over the index and the metric service of this process.
+    pub(crate) fn build(
+        config: &Config,
+        parts: &Parts,
+        session: Option<&Arc<Session>>,
+        enforcer: Arc<dyn PolicyEnforcer>,
+    ) -> Self {
+        let settings = &config.alarm;
+        let clock = Arc::clone(&parts.clock) as Arc<dyn Clock>;
+        let collector =
+            session.map(|session| NamedProject::new(Arc::clone(session), settings, Arc::clone(&clock)));
+        let service = Arc::new(AlarmService::new(AlarmParts {
+            store: Arc::clone(&parts.index) as Arc<dyn AlarmStore>,
+            reader: Arc::clone(&parts.service) as Arc<dyn MetricReader>,
+            enforcer,
+            trusts: session.map(|session| Arc::new(KeystoneTrusts(Arc::clone(session))) as _),
+            collector: collector.map(|collector| Arc::new(collector) as _),
+            clock,
+            ids: Arc::clone(&parts.clock) as _,
+            settings: settings.service(),
+        }));
+        let evaluator = settings.evaluate.then(|| evaluator(settings, parts));
+        if let Some(evaluator) = &evaluator {
+            let handle = evaluator.handle();
+            parts.service.observe(handle.observer());
+            service.wake(handle.news());
+        }
+        Self { service, evaluator }
+    }
+}
+
+fn evaluator(settings: &AlarmSection, parts: &Parts) -> Evaluator {
+    let sources = Sources {
+        reader: Arc::clone(&parts.service) as Arc<dyn MetricReader>,
+        prometheus: None,
+        members: None,
+        store: Arc::clone(&parts.index) as Arc<dyn AlarmStore>,
+    };
+    let ids = Arc::clone(&parts.clock) as Arc<dyn IdSource>;
+    let parts = EvaluatorParts {
+        sources,
+        leases: Arc::clone(&parts.index) as Arc<dyn LeaseStore>,
+        clock: Arc::clone(&parts.clock) as Arc<dyn Clock>,
+        recorder: Recorder::new(Arc::clone(&ids), settings.recording()),
+        deliveries: Arc::default(),
+        member: ids.uuid(),
+    };
+    Evaluator::new(parts, settings.evaluator())
+}
+
+/// So long it is remembered which project the collectors' is.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+
+/// Trusts of owners to this service's own user.
+struct KeystoneTrusts(Arc<Session>);
+
+fn unavailable(error: &KeystoneError) -> AlarmError {
+    match error.status() {
+        Some(status) if status.is_client_error() => {
+            AlarmError::Refused { status: 400, text: format!("the trust cannot be made: {error}") }
+        }
+        _ => AlarmError::Unavailable(error.to_string()),
+    }
+}
+
+#[async_trait]
+impl TrustKeeper for KeystoneTrusts {
+    async fn create(&self, caller: &Caller) -> Result<String, AlarmError> {
+        let missing = |what: &str| {
+            let text = format!("trust actions need {what} of the caller");
+            AlarmError::Refused { status: 400, text }
+        };
+        let token = caller.token.as_ref().ok_or_else(|| missing("a token"))?;
+        let new = NewTrust {
+            trustor_user_id: caller.identity.user_id.clone().ok_or_else(|| missing("the user"))?,
+            project_id: caller.identity.project_id.clone().ok_or_else(|| missing("the project"))?,
+            roles: caller.identity.roles.clone(),
+            impersonation: true,
+        };
+        Ok(self.0.create_trust(token, &new).await.map_err(|error| unavailable(&error))?.id)
+    }
+
+    /// By the trust itself, which acts for its owner: who deletes the alarm may be somebody else.
+    async fn delete(&self, _caller: &Caller, id: &str) -> Result<(), AlarmError> {
+        let delete = async {
+            let signed = self.0.by_trust(id).signed_in().await?;
+            self.0.delete_trust(&signed.token, id).await
+        };
+        delete.await.map_err(|error| unavailable(&error))
+    }
+}
+
+/// The project under which collectors store what they measure of all projects, by its name.
+struct NamedProject {
+    session: Arc<Session>,
+    domain: String,
+    project: String,
+    clock: Arc<dyn Clock>,
+    /// The id and until when it is good, by the monotonic clock.
+    known: Mutex<Option<(Option<String>, u64)>>,
+}
+
+impl NamedProject {
+    /// The project that the configuration names; nothing is asked yet.
+    fn new(session: Arc<Session>, settings: &AlarmSection, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            session,
+            domain: settings.gnocchi_external_domain_name.clone(),
+            project: settings.gnocchi_external_project_owner.clone(),
+            clock,
+            known: Mutex::new(None),
+        }
+    }
+
+    async fn look_up(&self) -> Result<Option<String>, KeystoneError> {
+        let domains = Request::new(Method::GET, "identity", "/domains").query("name", &self.domain);
+        let Some(domain) = self.first_id(&domains, "domains").await? else { return Ok(None) };
+        let projects = Request::new(Method::GET, "identity", "/projects")
+            .query("name", &self.project)
+            .query("domain_id", &domain);
+        self.first_id(&projects, "projects").await
+    }
+
+    async fn first_id(&self, request: &Request, list: &str) -> Result<Option<String>, KeystoneError> {
+        let answer = self.session.request(request).await?;
+        let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        Ok(body[list][0]["id"].as_str().map(str::to_owned))
+    }
+}
+
+#[async_trait]
+impl CollectorProject for NamedProject {
+    async fn id(&self) -> Result<Option<String>, MetricReadError> {
+        let mut known = self.known.lock().await;
+        if let Some((id, good_until_ns)) = &*known
+            && self.clock.monotonic_ns() < *good_until_ns
+        {
+            return Ok(id.clone());
+        }
+        let found = self.look_up().await.map_err(|error| MetricReadError::Unavailable(error.to_string()))?;
+        if found.is_none() {
+            tracing::warn!(
+                "there is no project {} in the domain {}: alarms over resources see only what their own project has made",
+                self.project,
+                self.domain
+            );
+        }
+        let remembered_ns = u64::try_from(REMEMBERED.as_nanos()).unwrap_or(u64::MAX);
+        *known = Some((found.clone(), self.clock.monotonic_ns().saturating_add(remembered_ns)));
+        Ok(found)
+    }
+}
