@@ -137,6 +137,9 @@ impl Book {
         }
         self.remove(&alarm.id);
         if !alarm.is_enabled() || !is_evaluated(&alarm.rule) {
+            if let AlarmRule::Unknown { type_name, .. } = &alarm.rule {
+                tracing::warn!(alarm = %alarm.id, type_name, "an alarm's rule is not understood: it is never evaluated");
+            }
             return;
         }
         self.generation += 1;
@@ -314,7 +317,8 @@ impl Book {
 /// who want to be told again and again, who are told by the clock alone.
 fn take(entry: &mut Entry, slot: u32, now_ns: u64, interval_ns: u64) -> Due {
     let first = entry.due_ns == 0;
-    let by_time = first || entry.due_ns <= now_ns;
+    // Nobody is told again because an alarm was changed or has come to another evaluator.
+    let by_time = !first && entry.due_ns <= now_ns;
     if first {
         // Spread over half an interval, so that what is loaded together does not stay together.
         let spread_ns =
