@@ -53,6 +53,7 @@ fn alarm() -> Alarm {
         evaluation_periods: 1,
         datapoints_to_alarm: None,
         treat_missing_data: None,
+        scope_to_project: None,
     };
     Alarm {
         id: AlarmId("a".to_owned()),

@@ -149,6 +149,7 @@ pub(crate) fn above_80(id: &str, metric: &str, periods: u32) -> Alarm {
         evaluation_periods: periods,
         datapoints_to_alarm: None,
         treat_missing_data: None,
+        scope_to_project: None,
     };
     alarm(
         id,

@@ -57,6 +57,7 @@ fn alarm(number: usize) -> Alarm {
         evaluation_periods: 1,
         datapoints_to_alarm: None,
         treat_missing_data: None,
+        scope_to_project: None,
     };
     let actions = || Some(vec!["log://".to_owned()]);
     Alarm {

@@ -7,15 +7,13 @@ use serde_json::{Map, Value, json};
 
 use super::{Finding, MeterPoint, Samples, meters};
 
-/// When and with whose rights somebody looks.
+/// When somebody looks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Look {
     /// The end of the window.
     pub now: Timestamp,
     /// The window reaches back that much further, for measures that arrive late; seconds.
     pub ingestion_lag_seconds: i64,
-    /// Whose rights count; nothing for all.
-    pub project_id: Option<String>,
 }
 
 impl Look {
@@ -32,13 +30,14 @@ impl Look {
                 self.now.ns().saturating_sub(span_seconds.saturating_mul(NS_PER_SECOND)),
             ),
             stop: self.now,
-            project_id: self.project_id.clone(),
+            project_id: None,
         }
     }
 
     fn by_threshold(&self, subject: MetricSubject, rule: &Threshold) -> MetricRead {
         let points = rule.evaluation_periods.saturating_add(1);
-        self.read(subject, &rule.aggregation_method, rule.granularity_seconds, points)
+        let read = self.read(subject, &rule.aggregation_method, rule.granularity_seconds, points);
+        MetricRead { project_id: rule.scope_to_project.clone(), ..read }
     }
 }
 

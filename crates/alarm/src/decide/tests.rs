@@ -19,6 +19,7 @@ pub(super) fn rule(operator: Operator, threshold: f64, periods: u32) -> Threshol
         evaluation_periods: periods,
         datapoints_to_alarm: None,
         treat_missing_data: None,
+        scope_to_project: None,
     }
 }
 
@@ -178,6 +179,7 @@ fn m_of_n() {
 fn absent_data_points_count_as_the_rule_says() {
     let with = |treat, enough| Threshold {
         treat_missing_data: Some(treat),
+        scope_to_project: None,
         datapoints_to_alarm: enough,
         ..rule(Operator::Gt, 80.0, 3)
     };
@@ -225,8 +227,9 @@ fn resources(threshold: Threshold) -> SubRule {
 #[test]
 fn windows_reach_back_one_period_more() {
     let now = Timestamp::from_ns(10_000_000_000_000);
-    let look = Look { now, ingestion_lag_seconds: 0, project_id: Some("p".to_owned()) };
-    let read = metric_read(&resource(rule(Operator::Gt, 80.0, 5)), &look).unwrap().unwrap();
+    let look = Look { now, ingestion_lag_seconds: 0 };
+    let scoped = Threshold { scope_to_project: Some("p".to_owned()), ..rule(Operator::Gt, 80.0, 5) };
+    let read = metric_read(&resource(scoped), &look).unwrap().unwrap();
     assert_eq!((read.start, read.stop), (Timestamp::from_ns(now.ns() - 360_000_000_000), now));
     assert_eq!((read.method.as_str(), read.granularity), ("mean", Timespan::from_seconds(60)));
     assert_eq!(read.project_id.as_deref(), Some("p"));
@@ -419,7 +422,7 @@ fn meters_and_their_outliers() {
     rule.exclude_outliers = false;
     assert_eq!(state(&rule), Judgement::Mixed(Alarm));
     let now = Timestamp::from_ns(10_000_000_000_000);
-    let look = Look { now, ingestion_lag_seconds: 0, project_id: None };
+    let look = Look { now, ingestion_lag_seconds: 0 };
     let reads = meters_reads(&rule, &look).unwrap();
     assert_eq!((reads.len(), reads[0].method.as_str()), (1, "mean"));
     rule.exclude_outliers = true;

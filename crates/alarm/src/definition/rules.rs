@@ -143,6 +143,7 @@ fn threshold(fields: &mut Fields<'_>) -> Result<Threshold, DefinitionError> {
         evaluation_periods,
         datapoints_to_alarm: small(fields, "datapoints_to_alarm", i64::from(evaluation_periods))?,
         treat_missing_data: fields.word("treat_missing_data", MissingData::ALL, MissingData::as_str)?,
+        scope_to_project: None,
     })
 }
 

@@ -75,9 +75,8 @@ struct Asked {
 }
 
 impl Worker {
-    fn look(&self, alarm: &Alarm, now: Timestamp) -> Look {
-        let project_id = alarm.project_id.clone().filter(|_| self.settings.owners_rights);
-        Look { now, ingestion_lag_seconds: self.settings.ingestion_lag_seconds, project_id }
+    fn look(&self, now: Timestamp) -> Look {
+        Look { now, ingestion_lag_seconds: self.settings.ingestion_lag_seconds }
     }
 
     /// Evaluates all, as of now.
@@ -120,7 +119,7 @@ impl Worker {
         if !job.windows.as_ref().is_some_and(|windows| windows.hold(now)) {
             return Asked { job, answers: Ok(None) };
         }
-        let answers = questions(&job.alarm.rule, &self.look(&job.alarm, now))
+        let answers = questions(&job.alarm.rule, &self.look(now))
             .map(|own| Some(own.into_iter().map(|question| all.add(question)).collect()));
         Asked { job, answers }
     }
@@ -161,7 +160,7 @@ impl Worker {
         let mut reads = Vec::new();
         let mut ends = Vec::with_capacity(alarms.len());
         for (at, alarm) in alarms {
-            let own = questions(&alarm.rule, &self.look(&alarm, now)).unwrap_or_default();
+            let own = questions(&alarm.rule, &self.look(now)).unwrap_or_default();
             reads.extend(own.into_iter().filter_map(|question| match question {
                 Question::Metric(read) => Some(read),
                 _ => None,

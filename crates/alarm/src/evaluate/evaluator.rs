@@ -46,8 +46,6 @@ pub struct EvaluatorSettings {
     pub member_grace_seconds: i64,
     /// Whether evaluations are counted by alarm and state.
     pub counters: bool,
-    /// Whether an alarm sees only what its owner's project may see; else all that the service may see, as upstream.
-    pub owners_rights: bool,
     /// How long shares are held without a sign of life; seconds.
     pub lease_seconds: u32,
     /// Alarms that are evaluated together.
@@ -63,7 +61,6 @@ impl Default for EvaluatorSettings {
             ingestion_lag_seconds: 0,
             member_grace_seconds: 120,
             counters: false,
-            owners_rights: false,
             lease_seconds: 6,
             batch: 1024,
             batches: 4,
@@ -372,6 +369,11 @@ impl Evaluator {
                     }
                 }
                 Err(error) => tracing::warn!(%error, "changes of alarms are not known yet"),
+            }
+            if self.clock.monotonic_ns() >= self.renew_ns {
+                // There is much to learn: shares that are held must not end meanwhile.
+                self.news_ns = 0;
+                return;
             }
         }
         match self.worker.sources.store.silences(None, self.clock.now()).await {

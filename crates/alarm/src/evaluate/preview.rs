@@ -27,8 +27,6 @@ pub struct PreviewRequest {
     pub every_seconds: u32,
     /// Windows reach back that much further; seconds.
     pub ingestion_lag_seconds: i64,
-    /// Whose rights count; nothing for all.
-    pub project_id: Option<String>,
 }
 
 /// A change of state that an alarm would have made.
@@ -112,7 +110,6 @@ async fn past(reader: &dyn MetricReader, request: &PreviewRequest) -> Result<Vec
     let look = |now| Look {
         now,
         ingestion_lag_seconds: request.ingestion_lag_seconds,
-        project_id: request.project_id.clone(),
     };
     let (first, last) = (look(request.start), look(request.stop));
     let mut whole = reads(&request.alarm.rule, &last)?;
@@ -201,7 +198,6 @@ mod tests {
             stop: Timestamp::from_ns(start.ns() + 40 * MINUTE_NS),
             every_seconds: 60,
             ingestion_lag_seconds: 0,
-            project_id: None,
         }
     }
 

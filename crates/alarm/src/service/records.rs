@@ -1,6 +1,6 @@
 //! Records of an alarm's history, in upstream's words and order of keys.
 
-use nephometer_model::{Alarm, AlarmChange, AlarmChangeKind, TimeConstraint, Timestamp, python};
+use nephometer_model::{Alarm, AlarmChange, AlarmChangeKind, AlarmRule, TimeConstraint, Timestamp, python};
 use serde_json::{Map, Value};
 
 use super::{AlarmService, Caller, own_project, own_user};
@@ -48,8 +48,25 @@ pub fn stored_detail(alarm: &Alarm) -> Map<String, Value> {
     put("repeat_actions", alarm.repeat_actions.into());
     put("time_constraints", constraints(&alarm.time_constraints));
     put("severity", alarm.severity.as_str().into());
-    put("rule", alarm.rule.to_value());
+    put("rule", told_rule(&alarm.rule));
     detail
+}
+
+/// A rule without the project that its reading is confined to; upstream's own, of Prometheus rules, is told.
+fn told_rule(rule: &AlarmRule) -> Value {
+    fn untold(rule: &mut Value) {
+        match rule {
+            Value::Object(map) if map.contains_key("aggregation_method") => {
+                map.remove("scope_to_project");
+            }
+            Value::Object(map) => map.values_mut().for_each(untold),
+            Value::Array(rules) => rules.iter_mut().for_each(untold),
+            _ => {}
+        }
+    }
+    let mut value = rule.to_value();
+    untold(&mut value);
+    value
 }
 
 /// What of `new` is different from `old`; nothing where nothing is.

@@ -20,8 +20,8 @@ impl AlarmService {
         let scope = self.scope(alarm, caller);
         let scope = scope.as_deref();
         match &mut alarm.rule {
-            AlarmRule::Resource(rule) => self.check_method(&rule.threshold).await,
-            AlarmRule::Metrics(rule) => self.check_method(&rule.threshold).await,
+            AlarmRule::Resource(rule) => self.confine_reading(&mut rule.threshold, scope).await,
+            AlarmRule::Metrics(rule) => self.confine_reading(&mut rule.threshold, scope).await,
             AlarmRule::Resources(rule) => self.confine_search(rule, scope).await,
             AlarmRule::Prometheus(rule) => {
                 confine_selectors(rule, scope);
@@ -30,8 +30,8 @@ impl AlarmService {
             AlarmRule::Composite(rule) => {
                 for leaf in leaves_mut(rule) {
                     match leaf {
-                        SubRule::Resource(rule) => self.check_method(&rule.threshold).await?,
-                        SubRule::Metrics(rule) => self.check_method(&rule.threshold).await?,
+                        SubRule::Resource(rule) => self.confine_reading(&mut rule.threshold, scope).await?,
+                        SubRule::Metrics(rule) => self.confine_reading(&mut rule.threshold, scope).await?,
                         SubRule::Resources(rule) => self.confine_search(rule, scope).await?,
                         SubRule::Prometheus(rule) => confine_selectors(rule, scope),
                     }
@@ -49,6 +49,16 @@ impl AlarmService {
             return alarm.project_id.clone().filter(|project| Some(project.as_str()) != own);
         }
         own.map(str::to_owned)
+    }
+
+    /// Upstream lets such rules read any metric whose id or resource their owner knows.
+    async fn confine_reading(
+        &self,
+        threshold: &mut Threshold,
+        scope: Option<&str>,
+    ) -> Result<(), AlarmError> {
+        threshold.scope_to_project = scope.map(str::to_owned);
+        self.check_method(threshold).await
     }
 
     async fn check_method(&self, threshold: &Threshold) -> Result<(), AlarmError> {

@@ -26,6 +26,9 @@ pub struct Threshold {
     /// What absent data points count as; nothing for `missing`. An addition to upstream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub treat_missing_data: Option<MissingData>,
+    /// The project whose rights count when the rule reads; nothing for all (an administrator's own). Not for clients.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope_to_project: Option<String>,
 }
 
 /// `gnocchi_resources_threshold`.

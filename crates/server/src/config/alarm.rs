@@ -27,8 +27,6 @@ pub(crate) struct AlarmSection {
     pub(crate) additional_ingestion_lag_seconds: u32,
     /// Members of load balancers are left out so long after they were made.
     pub(crate) member_creation_time_seconds: u32,
-    /// Whether an alarm reads only what its owner's project may see.
-    pub(crate) owners_rights: bool,
     /// The project under which collectors store what they measure of all projects.
     pub(crate) gnocchi_external_project_owner: String,
     /// The domain of that project.
@@ -47,7 +45,6 @@ impl Default for AlarmSection {
             evaluation_interval_seconds: 60,
             additional_ingestion_lag_seconds: 0,
             member_creation_time_seconds: 120,
-            owners_rights: false,
             gnocchi_external_project_owner: "service".to_owned(),
             gnocchi_external_domain_name: "Default".to_owned(),
         }
@@ -98,7 +95,6 @@ impl AlarmSection {
             ingestion_lag_seconds: self.additional_ingestion_lag_seconds.into(),
             member_grace_seconds: self.member_creation_time_seconds.into(),
             counters: self.enable_evaluation_results_metrics,
-            owners_rights: self.owners_rights,
             ..EvaluatorSettings::default()
         }
     }

@@ -78,6 +78,7 @@ pub(super) fn unusual() -> Alarm {
                 evaluation_periods: 3,
                 datapoints_to_alarm: Some(2),
                 treat_missing_data: None,
+                scope_to_project: None,
             },
             metric: "cpu".to_owned(),
             resource_id: "r".to_owned(),
