@@ -159,6 +159,11 @@ pub enum DeliveryEnd {
         /// Why it failed.
         error: String,
     },
+    /// Not tried: for somebody else, or for later. Its attempts stay as many as they were.
+    Returned {
+        /// Not before.
+        at: Timestamp,
+    },
     /// Given up: it stays as a dead letter until it is sent again or expires.
     Dead {
         /// Why it failed.

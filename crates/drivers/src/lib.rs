@@ -3,6 +3,7 @@
 //! This crate may not do I/O and knows no SQL, no files and no HTTP server; adapters implement what stands here,
 //! services use it, and neither knows the other.
 
+mod alarm_actions;
 mod alarm_sources;
 mod alarms;
 mod auth;
@@ -15,6 +16,9 @@ mod leases;
 mod measures;
 mod metric_reader;
 
+pub use alarm_actions::{
+    DeliveryFailure, MessageQueues, QueueAccess, QueueMessage, StackHealer, TrustTokens, UnhealthyMembers,
+};
 pub use alarm_sources::{PoolMembers, PoolMembersError, PrometheusReader};
 pub use alarms::{
     ALARM_SHARES, AlarmFilter, AlarmLimits, AlarmNews, AlarmStore, AlarmStoreError, AlarmValue, Applied,

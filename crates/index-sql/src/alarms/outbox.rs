@@ -133,9 +133,10 @@ pub(super) async fn end(
             DeliveryEnd::Delivered => delivered.push(pk),
             DeliveryEnd::Retry { error, .. } => failed.push(vec![pk.into(), stored(error), Value::Null]),
             DeliveryEnd::Dead { error } => failed.push(vec![pk.into(), stored(error), now.into()]),
+            DeliveryEnd::Returned { .. } => {}
         }
         match end {
-            DeliveryEnd::Retry { at, .. } => later.push((target, at.micros())),
+            DeliveryEnd::Retry { at, .. } | DeliveryEnd::Returned { at } => later.push((target, at.micros())),
             DeliveryEnd::Delivered | DeliveryEnd::Dead { .. } => free.push(target),
         }
     }

@@ -88,6 +88,11 @@ pub async fn messages_are_tried_again_or_given_up(store: &dyn AlarmStore) {
     let again = store.take_deliveries(member(1), MINUTE, 9).await.unwrap();
     assert_eq!(again.len(), 1);
     assert_eq!((again[0].attempts, again[0].last_error.as_deref()), (1, Some("busy\u{fffd}")));
+    end(store, 1, DeliveryEnd::Returned { at: after(0) }).await;
+    assert_eq!(take(store, 9).await, [1]);
+    end(store, 3, DeliveryEnd::Returned { at: after(0) }).await;
+    let untried = store.take_deliveries(member(1), MINUTE, 9).await.unwrap();
+    assert_eq!((untried[0].message.id.as_u128(), untried[0].attempts, &untried[0].last_error), (3, 0, &None));
     for number in [1, 3] {
         end(store, number, DeliveryEnd::Dead { error: format!("no {number}") }).await;
     }
