@@ -148,10 +148,11 @@ pub fn prometheus_finding(rule: &PrometheusRule, answer: &Result<Vec<f64>, Metri
     Finding::Insufficient { reason, samples: Vec::new(), count: 0 }
 }
 
-/// Whose samples a rule over meters means: a metric of that name of one resource, or of all that its conditions find.
-fn meters_subject(rule: &MetersRule) -> Result<MetricSubject, String> {
+/// Whose samples a rule over meters means: a metric of that name of one resource, or of all that its conditions find;
+/// and the project that they are narrowed to.
+fn meters_subject(rule: &MetersRule) -> Result<(MetricSubject, Option<String>), String> {
     let mut conditions = Vec::new();
-    let mut resource_id = None;
+    let (mut resource_id, mut project_id) = (None, None);
     for condition in &rule.query {
         let field = condition["field"].as_str().unwrap_or_default();
         let value = &condition["value"];
@@ -163,7 +164,10 @@ fn meters_subject(rule: &MetersRule) -> Result<MetricSubject, String> {
                 resource_id = Some(python::str(value));
                 "id"
             }
-            "project" | "project_id" => "project_id",
+            "project" | "project_id" => {
+                project_id = Some(python::str(value));
+                "project_id"
+            }
             "user" | "user_id" => "user_id",
             "meter" if value.as_str() == Some(rule.meter_name.as_str()) => continue,
             other => return Err(format!("metered samples cannot be chosen by {other}")),
@@ -171,19 +175,26 @@ fn meters_subject(rule: &MetersRule) -> Result<MetricSubject, String> {
         conditions.push(json!({"=": Map::from_iter([(column.to_owned(), value.clone())])}));
     }
     let metric = rule.meter_name.clone();
-    match (resource_id, conditions.len()) {
-        (Some(resource_id), 1) => Ok(MetricSubject::OfResource { resource_id, metric }),
-        _ => Ok(MetricSubject::OfResources {
+    // The project is whose rights count, so that with the resource it needs no search.
+    let others = conditions.len() - usize::from(project_id.is_some());
+    let subject = match resource_id {
+        Some(resource_id) if others == 1 => MetricSubject::OfResource { resource_id, metric },
+        _ => MetricSubject::OfResources {
             metric,
             resource_type: "generic".to_owned(),
-            search: json!({"and": conditions}),
-        }),
-    }
+            search: match conditions.len() {
+                0 => json!({}),
+                1 => conditions.swap_remove(0),
+                _ => json!({"and": conditions}),
+            },
+        },
+    };
+    Ok((subject, project_id))
 }
 
 /// What a rule over meters reads: its statistic and, where outliers are left out, the counts of samples.
 pub fn meters_reads(rule: &MetersRule, look: &Look) -> Result<Vec<MetricRead>, String> {
-    let subject = meters_subject(rule)?;
+    let (subject, project_id) = meters_subject(rule)?;
     let method = if rule.statistic == "avg" { "mean" } else { rule.statistic.as_str() };
     let counts = method == "count" || rule.exclude_outliers;
     if counts && matches!(subject, MetricSubject::OfResources { .. }) {
@@ -195,7 +206,10 @@ pub fn meters_reads(rule: &MetersRule, look: &Look) -> Result<Vec<MetricRead>, S
     Ok(methods
         .into_iter()
         .flatten()
-        .map(|method| look.read(subject.clone(), method, rule.period_seconds, points))
+        .map(|method| {
+            let read = look.read(subject.clone(), method, rule.period_seconds, points);
+            MetricRead { project_id: project_id.clone(), ..read }
+        })
         .collect())
 }
 

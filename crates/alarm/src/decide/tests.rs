@@ -433,6 +433,16 @@ fn meters_and_their_outliers() {
     let values = Ok((0..10).map(|at| (start(at), if at == 9 { 90.0 } else { 70.0 })).collect());
     let counts = Ok((0..10).map(|at| (start(at), if at == 9 { 1.0 } else { 20.0 })).collect());
     assert!(matches!(meters_finding(&rule, &[&values, &counts]), Finding::Samples(_)));
+    rule.query.push(json!({"field": "project_id", "op": "eq", "value": "p"}));
+    let reads = meters_reads(&rule, &look).unwrap();
+    let one = MetricSubject::OfResource { resource_id: "r".to_owned(), metric: "cpu_util".to_owned() };
+    assert_eq!((&reads[0].subject, reads[0].project_id.as_deref()), (&one, Some("p")));
+    rule.query.remove(0);
+    assert!(meters_reads(&rule, &look).is_err(), "samples of many resources are not counted");
+    rule.exclude_outliers = false;
+    let reads = meters_reads(&rule, &look).unwrap();
+    assert!(matches!(&reads[0].subject, MetricSubject::OfResources { search, .. }
+        if *search == json!({"=": {"project_id": "p"}})));
     let failed = Err(MetricReadError::NoSuchMetric);
     let Finding::Insufficient { reason, .. } = meters_finding(&rule, &[&failed]) else { panic!() };
     assert_eq!(reason, "5 datapoints are unknown");

@@ -107,10 +107,7 @@ fn reads(rule: &AlarmRule, look: &Look) -> Result<Vec<MetricRead>, PreviewError>
 
 /// The past of everything that the rule reads.
 async fn past(reader: &dyn MetricReader, request: &PreviewRequest) -> Result<Vec<Past>, PreviewError> {
-    let look = |now| Look {
-        now,
-        ingestion_lag_seconds: request.ingestion_lag_seconds,
-    };
+    let look = |now| Look { now, ingestion_lag_seconds: request.ingestion_lag_seconds };
     let (first, last) = (look(request.start), look(request.stop));
     let mut whole = reads(&request.alarm.rule, &last)?;
     let mut frames = Vec::with_capacity(whole.len());

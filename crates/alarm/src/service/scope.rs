@@ -3,8 +3,8 @@
 
 use nephometer_drivers::{MetricRead, MetricSubject};
 use nephometer_model::{
-    Alarm, AlarmId, AlarmRule, CompositeRule, PrometheusRule, ResourcesRule, SubRule, Threshold, Timespan,
-    Timestamp, python,
+    Alarm, AlarmId, AlarmRule, CompositeRule, MetersRule, PrometheusRule, ResourcesRule, SubRule, Threshold,
+    Timespan, Timestamp, python,
 };
 use serde_json::{Value, json};
 
@@ -38,6 +38,7 @@ impl AlarmService {
                 }
                 Ok(())
             }
+            AlarmRule::Meters(rule) => confine_meters(rule, scope),
             _ => Ok(()),
         }
     }
@@ -122,6 +123,22 @@ fn confine_selectors(rule: &mut PrometheusRule, scope: Option<&str>) {
     rule.scope_to_project = scope.map(str::to_owned);
 }
 
+/// Adds the condition on the project where there is none, as upstream did; another project is refused.
+fn confine_meters(rule: &mut MetersRule, scope: Option<&str>) -> Result<(), AlarmError> {
+    let Some(project) = scope else { return Ok(()) };
+    let is_project =
+        |condition: &&Value| matches!(condition["field"].as_str(), Some("project" | "project_id"));
+    let mut named = rule.query.iter().filter(is_project).peekable();
+    let is_named = named.peek().is_some();
+    if let Some(foreign) = named.find(|condition| condition["value"] != project) {
+        return Err(AlarmError::NotAuthorized { aspect: "project", id: python::str(&foreign["value"]) });
+    }
+    if !is_named {
+        rule.query.push(json!({"field": "project_id", "op": "eq", "value": project}));
+    }
+    Ok(())
+}
+
 fn leaves_mut(rule: &mut CompositeRule) -> Vec<&mut SubRule> {
     match rule {
         CompositeRule::Rule(rule) => vec![rule],
@@ -174,5 +191,27 @@ mod tests {
         let other = json!({"and": [{"=": {"created_by_project_id": "p"}}, search, search]});
         assert_eq!(unwrapped(other.clone()), other);
         assert_eq!(unwrapped(search.clone()), search);
+    }
+
+    #[test]
+    fn meters_are_narrowed_once_and_never_to_another_project() {
+        let mut rule = MetersRule {
+            meter_name: "cpu".to_owned(),
+            comparison_operator: nephometer_model::Operator::Gt,
+            threshold: 1.0,
+            statistic: "avg".to_owned(),
+            period_seconds: 60,
+            evaluation_periods: 1,
+            exclude_outliers: false,
+            query: vec![json!({"field": "resource_id", "op": "eq", "value": "r"})],
+        };
+        assert!(confine_meters(&mut rule, None).is_ok());
+        assert_eq!(rule.query.len(), 1);
+        for _ in 0..2 {
+            assert!(confine_meters(&mut rule, Some("p")).is_ok());
+            assert_eq!(rule.query[1..], [json!({"field": "project_id", "op": "eq", "value": "p"})]);
+        }
+        let refused = confine_meters(&mut rule, Some("q"));
+        assert!(matches!(refused, Err(AlarmError::NotAuthorized { aspect: "project", .. })));
     }
 }
