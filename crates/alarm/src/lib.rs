@@ -5,6 +5,7 @@ pub mod decide;
 pub mod definition;
 pub mod evaluate;
 pub mod event;
+pub mod notify;
 pub mod query;
 pub mod service;
 pub mod time;
