@@ -113,7 +113,7 @@ fn start(index: &Arc<SqlIndex>, measures: &Arc<Measures>) -> (EvaluatorHandle, J
 
 /// How many alarms are in a state.
 async fn in_state(index: &SqlIndex, state: AlarmState) -> u64 {
-    let states = index.states().await.unwrap();
+    let states = index.states().await.expect("states");
     states.into_iter().find(|(one, _)| *one == state).map_or(0, |(_, count)| count)
 }
 
@@ -135,17 +135,17 @@ fn write(measures: &Measures, handles: &[&EvaluatorHandle], high: bool) {
 
 async fn check(index: &SqlIndex) {
     let mut history: HashMap<AlarmId, Vec<String>> = HashMap::new();
-    let mut changes = index.history(&AlarmFilter::All, &Page::default()).await.unwrap();
+    let mut changes = index.history(&AlarmFilter::All, &Page::default()).await.expect("history");
     changes.sort_by_key(|change| change.timestamp);
     for change in changes {
-        let detail: Value = serde_json::from_str(&change.detail).unwrap();
-        history.entry(change.alarm_id).or_default().push(detail["state"].as_str().unwrap().to_owned());
+        let detail: Value = serde_json::from_str(&change.detail).expect("JSON");
+        history.entry(change.alarm_id).or_default().push(detail["state"].as_str().expect("a state").to_owned());
     }
     assert_eq!(history.len(), ALARMS);
     for (id, states) in &history {
         assert!(states.windows(2).all(|pair| pair[0] != pair[1]), "{id} made a transition twice: {states:?}");
     }
-    let told = index.outbox().await.unwrap().waiting;
+    let told = index.outbox().await.expect("the outbox").waiting;
     let made: usize = history.values().map(Vec::len).sum();
     assert_eq!(told, made as u64);
 }
