@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::Method;
+use http::{Method, StatusCode};
 use nephometer_alarm::evaluate::{Evaluator, EvaluatorParts, Recorder, Sources};
 use nephometer_alarm::service::{
     AlarmError, AlarmParts, AlarmService, Caller, CollectorProject, TrustKeeper,
@@ -143,7 +143,17 @@ impl NamedProject {
         }
     }
 
+    /// This service's own project, where it has the name: it may see no other.
+    async fn own(&self) -> Result<Option<String>, KeystoneError> {
+        let signed = self.session.signed_in().await?;
+        let own = signed.info.project.as_ref().filter(|own| own.name == self.project);
+        Ok(own.filter(|own| own.domain.name == self.domain).map(|own| own.id.clone()))
+    }
+
     async fn look_up(&self) -> Result<Option<String>, KeystoneError> {
+        if let Some(own) = self.own().await? {
+            return Ok(Some(own));
+        }
         let domains = Request::new(Method::GET, "identity", "/domains").query("name", &self.domain);
         let Some(domain) = self.first_id(&domains, "domains").await? else { return Ok(None) };
         let projects = Request::new(Method::GET, "identity", "/projects")
@@ -168,7 +178,14 @@ impl CollectorProject for NamedProject {
         {
             return Ok(id.clone());
         }
-        let found = self.look_up().await.map_err(|error| MetricReadError::Unavailable(error.to_string()))?;
+        let found = match self.look_up().await {
+            Ok(found) => found,
+            Err(error) if error.status() == Some(StatusCode::FORBIDDEN) => {
+                tracing::warn!(%error, "projects cannot be looked up");
+                None
+            }
+            Err(error) => return Err(MetricReadError::Unavailable(error.to_string())),
+        };
         if found.is_none() {
             tracing::warn!(
                 "there is no project {} in the domain {}: alarms over resources see only what their own project has made",

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use nephometer_openstack::keystone::Scope;
+use nephometer_openstack::keystone::{Request, Scope};
 use nephometer_testkit::keystone::Keystone;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -21,6 +21,7 @@ struct Server {
     child: Child,
     directory: tempfile::TempDir,
     address: String,
+    alarm_api: String,
 }
 
 impl Server {
@@ -35,8 +36,9 @@ impl Server {
         }
         assert!(greeting.contains("openstack metric"), "{greeting}");
         let run: Value = serde_json::from_slice(&std::fs::read(data_dir.join("run.json")).unwrap()).unwrap();
-        let address = run["metric_api"].as_str().unwrap().to_owned();
-        Self { child, directory, address }
+        let address = |api: &str| run[api].as_str().unwrap().to_owned();
+        let (address, alarm_api) = (address("metric_api"), address("alarm_api"));
+        Self { child, directory, address, alarm_api }
     }
 
     fn status(&self, auth_url: &str) -> Value {
@@ -53,9 +55,12 @@ impl Server {
 
     /// Status and JSON of the answer to a request with a token.
     async fn with_token(&self, what: &str, token: &str, body: &Value) -> (u16, Value) {
-        let body = if body.is_null() { String::new() } else { body.to_string() };
-        let (head, body) = self.request(what, &[("X-Auth-Token", token)], &body).await;
-        (status_of(&head), serde_json::from_str(&body).unwrap_or(Value::Null))
+        with_token(&self.address, what, token, body).await
+    }
+
+    /// The same at the alarm API.
+    async fn alarm(&self, what: &str, token: &str, body: &Value) -> (u16, Value) {
+        with_token(&self.alarm_api, what, token, body).await
     }
 }
 
@@ -106,6 +111,12 @@ async fn request(address: &str, what: &str, headers: &[(&str, &str)], body: &str
     stream.read_to_string(&mut answer).await.unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     (head.to_owned(), body.to_owned())
+}
+
+async fn with_token(address: &str, what: &str, token: &str, body: &Value) -> (u16, Value) {
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let (head, body) = request(address, what, &[("X-Auth-Token", token)], &body).await;
+    (status_of(&head), serde_json::from_str(&body).unwrap_or(Value::Null))
 }
 
 fn status_of(head: &str) -> u16 {
@@ -193,6 +204,66 @@ async fn projects_see_their_own() {
     }
     assert_eq!(ask("a-member", "GET /v1/status").await.0, 403);
     assert_eq!(ask("c-admin", "GET /v1/status").await.0, 200);
+}
+
+#[tokio::test]
+#[ignore = "needs Keystone: ./test keystone"]
+async fn alarms_are_their_projects_and_act_by_trusts_of_their_owners() {
+    let keystone = Keystone::shared().unwrap();
+    let server = Server::start(keystone.url.as_str());
+    let (head, _) = request(&server.alarm_api, "GET /v2/alarms", &[], "").await;
+    assert_eq!(status_of(&head), 401, "{head}");
+    let mut tokens = std::collections::BTreeMap::new();
+    for user in ["a-reader", "a-member", "b-member", "c-admin"] {
+        tokens.insert(user, keystone.token(user, &user[..1]).await.unwrap());
+    }
+    let ask =
+        async |user: &str, what: &str, body: &Value| server.alarm(what, tokens[user].expose(), body).await;
+    let trusts = async |user: &str| {
+        let (id, admin) = (&keystone.users[user], keystone.admin().unwrap());
+        let list =
+            Request::new(http::Method::GET, "identity", "/OS-TRUST/trusts").query("trustor_user_id", id);
+        let list: Value = serde_json::from_slice(&admin.request(&list).await.unwrap().body).unwrap();
+        list["trusts"].as_array().unwrap().len()
+    };
+    let alarm = json!({
+        "name": "a",
+        "type": "event",
+        "event_rule": {"event_type": "image.update"},
+        "alarm_actions": ["trust+http://receiver.example/hook"],
+    });
+    assert_eq!(ask("a-reader", "POST /v2/alarms", &alarm).await.0, 403);
+    let (status, made) = ask("a-member", "POST /v2/alarms", &alarm).await;
+    assert_eq!(status, 201, "{made}");
+    assert_eq!(
+        (&made["project_id"], &made["alarm_actions"]),
+        (&json!(keystone.projects["a"]), &alarm["alarm_actions"])
+    );
+    assert_eq!(trusts("a-member").await, 1);
+    let one = format!("/v2/alarms/{}", made["alarm_id"].as_str().unwrap());
+    for (user, shown, listed) in [("a-reader", 200, 1), ("b-member", 404, 0), ("c-admin", 200, 0)] {
+        assert_eq!(ask(user, &format!("GET {one}"), &Value::Null).await.0, shown, "{user}");
+        let (status, list) = ask(user, "GET /v2/alarms", &Value::Null).await;
+        assert_eq!((status, list.as_array().unwrap().len()), (200, listed), "{user}: {list}");
+    }
+    assert_eq!(ask("a-member", &format!("PUT {one}"), &made).await.1["alarm_id"], made["alarm_id"]);
+    assert_eq!(trusts("a-member").await, 1, "the trust is kept");
+    assert_eq!(ask("c-admin", &format!("DELETE {one}"), &Value::Null).await.0, 204);
+    assert_eq!(trusts("a-member").await, 0, "nobody needs the trust any more");
+    let search = json!({
+        "name": "search",
+        "type": "gnocchi_aggregation_by_resources_threshold",
+        "gnocchi_aggregation_by_resources_threshold_rule": {
+            "metric": "cpu", "query": "{\"=\": {\"id\": \"vm\"}}", "resource_type": "generic", "threshold": 1,
+            "aggregation_method": "mean",
+        },
+    });
+    let (status, made) = ask("a-member", "POST /v2/alarms", &search).await;
+    assert_eq!(status, 201, "{made}");
+    let query = made["gnocchi_aggregation_by_resources_threshold_rule"]["query"].as_str().unwrap();
+    for project in [&keystone.projects["a"], &keystone.projects["service"]] {
+        assert!(query.contains(project.as_str()), "{query}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

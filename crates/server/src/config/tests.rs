@@ -82,15 +82,21 @@ fn meaning_is_checked_after_merging() {
         "index.url=mysql://x",
         "admin.listen=here",
         "statsd.flush_delay_seconds=-1",
+        "alarm_api.listen=0.0.0.0:8042",
+        "alarm_api.max_body_bytes=0",
+        "alarm.user_alarm_quota=-2",
+        "alarm.evaluation_interval_seconds=0",
     ];
     let found = problems("", &[], &flags);
-    assert_eq!(found.len(), 8, "{found:#?}");
+    assert_eq!(found.len(), 12, "{found:#?}");
     let exposed = problems("", &[], &["metric_api.auth_mode=remoteuser", "metric_api.listen=0.0.0.0:1"]);
     assert!(exposed[0].contains("believes the header"), "{exposed:?}");
     for safe in [
         ["metric_api.listen=0.0.0.0:1", "metric_api.allow_insecure_listen=true"],
         ["statsd.listen=0.0.0.0:1", "statsd.enabled=false"],
         ["metric_api.listen=[::ffff:127.0.0.1]:1", "admin.listen="],
+        ["alarm_api.listen=0.0.0.0:1", "alarm_api.allow_insecure_listen=true"],
+        ["alarm_api.listen=", "alarm_api.auth_mode=noauth"],
     ] {
         Config::load(layers("", &[], &safe)).unwrap();
     }
@@ -133,6 +139,11 @@ fn keystone_is_checked_where_it_is_used_and_may_be_reached_by_all() {
     assert!(shown.contains("(secret)") && !shown.contains("hunter2"), "{shown}");
     let unused = ["keystone_authtoken.auth_url=nonsense"];
     Config::load(layers("", &[], &unused)).unwrap();
+    Config::load(layers(file, &env, &[mode, "alarm_api.listen=0.0.0.0:8042"])).unwrap();
+    let alone = ["alarm_api.auth_mode=keystone"];
+    assert!(problems("", &[], &alone).join("\n").contains("keystone_authtoken.auth_url"));
+    let claimed = [mode, "alarm_api.auth_mode=noauth", "alarm_api.listen=0.0.0.0:8042"];
+    assert!(problems(file, &env, &claimed).join("\n").contains("alarm_api.listen: auth_mode=noauth"));
 }
 
 #[test]
