@@ -14,6 +14,7 @@ mod index_error;
 mod indexer;
 mod leases;
 mod measures;
+mod messaging;
 mod metric_reader;
 
 pub use alarm_actions::{
@@ -41,6 +42,10 @@ pub use indexer::{
 pub use leases::{Fence, Lease, LeaseStore};
 pub use measures::{
     AggregateRead, Aggregates, LateSpan, MeasureStore, SeriesRun, StoreError, StoreStatus, WriteBatch,
+};
+pub use messaging::{
+    BusCounts, BusMessage, Destination, MessageHandler, MessageSink, MessageSource, NotHandled, NotSent,
+    Subscription, UntilStopped,
 };
 pub use metric_reader::{
     DataPoints, MetricRead, MetricReadError, MetricReader, MetricSubject, WriteFeed, WriteObserver,

@@ -3,5 +3,6 @@
 //! An adapter: it implements contracts of `drivers` and knows no service.
 
 pub mod keystone;
+pub mod messaging;
 pub mod policy;
 pub mod token;
