@@ -5,6 +5,7 @@
 //! connection a worker, bodies made before the time is taken. Everything follows from the seed but ids and timing.
 //! `PERFORMANCE.md` says what the workloads are and what they found.
 
+mod alarms;
 mod args;
 mod index;
 mod latency;

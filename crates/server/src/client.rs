@@ -23,6 +23,8 @@ pub(crate) struct Endpoint {
     /// Sent as `X-Auth-Token`.
     pub(crate) token: Option<Secret>,
     authorization: Secret,
+    /// Further lines of the head.
+    more: String,
     /// Over TLS, whoever is there.
     is_unproven: bool,
 }
@@ -45,6 +47,7 @@ impl Endpoint {
             authority,
             path: path.trim_end_matches('/').to_owned(),
             token: None,
+            more: String::new(),
             is_unproven: false,
             authorization: Secret::new(base64::engine::general_purpose::STANDARD.encode(user)),
         })
@@ -54,6 +57,12 @@ impl Endpoint {
     /// it that others may not know, and its certificate is for the names by which others reach it.
     pub(crate) fn of_run_file(address: SocketAddr, is_tls: bool) -> Result<Self> {
         Ok(Self { is_unproven: is_tls, ..Self::parse(&format!("http://{address}"))? })
+    }
+
+    /// The same, as somebody with that role in that project, where a server believes it (`noauth`).
+    pub(crate) fn as_caller(self, project: &str, role: &str) -> Self {
+        let more = format!("X-User-Id: {project}\r\nX-Project-Id: {project}\r\nX-Roles: {role}\r\n");
+        Self { more, ..self }
     }
 
     /// The same with a Keystone token in each request.
@@ -111,13 +120,13 @@ impl Connection {
 
     /// Sends a request and reads the answer wholly.
     pub(crate) fn request(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Answer> {
-        let Endpoint { authority, path: prefix, token, authorization, .. } = &self.endpoint;
+        let Endpoint { authority, path: prefix, token, authorization, more, .. } = &self.endpoint;
         let token =
             token.as_ref().map_or_else(String::new, |token| format!("X-Auth-Token: {}\r\n", token.expose()));
         let authorization = authorization.expose();
         let head = format!(
             "{method} {prefix}{path} HTTP/1.1\r\nHost: {authority}\r\nAuthorization: Basic {authorization}\r\n\
-             Accept: application/json\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{token}\r\n",
+             Accept: application/json\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{token}{more}\r\n",
             body.len()
         );
         let stream = self.stream.get_mut();

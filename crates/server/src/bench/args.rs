@@ -9,7 +9,7 @@ use nephometer_openstack::keystone::Secret;
 #[derive(Debug, Clone, Args)]
 pub(crate) struct BenchArgs {
     /// What to do: bulk, bulk-names, cycle, cycle-names, user, reads; and, only when named, latency, steady,
-    /// steady-names, index, retention
+    /// steady-names, index, retention, alarms, alarms-aggregated
     #[arg(value_name = "WORKLOAD")]
     pub(crate) workloads: Vec<String>,
     /// What the server is
@@ -38,7 +38,8 @@ pub(crate) struct BenchArgs {
     /// Connections that write at once
     #[arg(long, default_value_t = 8, value_parser = at_least_one)]
     pub(crate) workers: usize,
-    /// Metrics that are written [bulk: 10000, cycle and latency: 100000, steady: 3600000, retention: 60]
+    /// Metrics that are written [bulk: 10000, cycle, latency and alarms: 100000, alarms-aggregated:
+    /// 1000000, steady: 3600000, retention: 60]
     #[arg(long, value_parser = at_least_one)]
     pub(crate) metrics: Option<usize>,
     /// Metrics in a request [bulk: 100, otherwise 1000]
@@ -56,7 +57,8 @@ pub(crate) struct BenchArgs {
     /// Measures a second of the workload `steady`
     #[arg(long, default_value_t = 60_000, value_parser = at_least_one)]
     pub(crate) rate: usize,
-    /// How long `steady` and `retention` run, and each part of `latency` and each read is repeated [5; retention: 30]
+    /// How long `steady`, `retention` and `alarms` run, and each part of `latency` and each read is repeated [5;
+    /// retention: 30, alarms: 180]
     #[arg(long)]
     pub(crate) seconds: Option<f64>,
     /// Kills the server at the end of `steady` (as kill -9 does), before it is stopped as it should be

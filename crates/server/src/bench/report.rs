@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use anyhow::Result;
 use serde::Serialize;
 
+use super::alarms::AlarmUse;
 use super::args::{BenchArgs, Kind};
 use super::retention::DiskUse;
 use super::steady::Summary;
@@ -55,6 +56,9 @@ pub(super) struct Outcome {
     /// What a long run came to.
     #[serde(skip_serializing_if = "Option::is_none")]
     steady: Option<Summary>,
+    /// How alarms were decided meanwhile.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alarms: Option<AlarmUse>,
 }
 
 #[expect(clippy::cast_precision_loss, reason = "figures for reports")]
@@ -88,12 +92,18 @@ impl Outcome {
             start_seconds: None,
             disk: None,
             steady: None,
+            alarms: None,
         }
     }
 
     /// Sets what a long run came to.
     pub(super) fn set_steady(&mut self, summary: Summary) {
         self.steady = Some(summary);
+    }
+
+    /// Sets how alarms were decided meanwhile.
+    pub(super) fn set_alarms(&mut self, alarms: AlarmUse) {
+        self.alarms = Some(alarms);
     }
 
     /// Sets what was seen of the disk.
@@ -269,7 +279,8 @@ fn write_row(text: &mut String, outcome: &Outcome) {
     if let Some(amplification) = o.write_amplification {
         let _ = writeln!(text, "{:<22}write amplification {amplification:.2}", "");
     }
-    for line in o.disk.iter().flat_map(DiskUse::lines).chain(o.steady.iter().flat_map(Summary::lines)) {
+    let long = o.disk.iter().flat_map(DiskUse::lines).chain(o.steady.iter().flat_map(Summary::lines));
+    for line in long.chain(o.alarms.iter().flat_map(AlarmUse::lines)) {
         let _ = writeln!(text, "{:<22}{line}", "");
     }
 }

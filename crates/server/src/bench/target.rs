@@ -10,9 +10,10 @@ use nephometer_model::{Clock, SystemClock};
 use nephometer_openstack::keystone::Secret;
 use tempfile::TempDir;
 
-use crate::client::{Connection, Endpoint};
+use crate::client::{Answer, Connection, Endpoint};
 use crate::process::directory_bytes;
 use crate::run_file::RunFile;
+use crate::telemetry::Snapshot;
 
 use super::args::{Kind, Server};
 use super::usage::{Usage, usage};
@@ -187,11 +188,28 @@ impl Target {
 
     /// What a server of ours counts about itself, as OpenMetrics text.
     pub(super) fn own_metrics(&self) -> Option<String> {
-        let run = RunFile::read(self.data_dir()?).ok()??;
-        let endpoint = run.admin_endpoint()?;
-        let answer =
-            Connection::open(&endpoint).and_then(|mut admin| admin.request("GET", "/metrics", b"")).ok()?;
-        String::from_utf8(answer.body).ok()
+        String::from_utf8(self.ask_admin("/metrics").ok()?.body).ok()
+    }
+
+    /// What a server of ours says about itself.
+    pub(super) fn own_status(&self) -> Result<Snapshot> {
+        Ok(serde_json::from_value(self.ask_admin("/status")?.json()?)?)
+    }
+
+    fn ask_admin(&self, path: &str) -> Result<Answer> {
+        let endpoint = self.run_file()?.admin_endpoint().context("the server has no admin listener")?;
+        Connection::open(&endpoint)?.request("GET", path, b"")
+    }
+
+    /// Where the alarm API of a server of ours is.
+    pub(super) fn alarm_endpoint(&self) -> Result<Endpoint> {
+        let url = self.run_file()?.alarm_api_url().context("the server has no alarm API")?;
+        Ok(Endpoint::parse(&url)?.with_token(self.endpoint.token.clone()))
+    }
+
+    fn run_file(&self) -> Result<RunFile> {
+        let data_dir = self.data_dir().context("the server's data directory is not known")?;
+        RunFile::read(data_dir)?.with_context(|| format!("no server runs on {}", data_dir.display()))
     }
 
     /// Has the server bring its data into order, and waits until it has: one that was started here is stopped, which

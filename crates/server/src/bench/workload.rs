@@ -11,7 +11,7 @@ use super::retention::Haste;
 use super::runner::{Runner, Shape};
 use super::setup::{self, MINUTES_POLICY};
 use super::target::Target;
-use super::{index, latency, reads, retention, steady, user};
+use super::{alarms, index, latency, reads, retention, steady, user};
 
 /// What is done to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(super) enum Workload {
     SteadyNames,
     Index,
     Retention,
+    Alarms,
+    AlarmsAggregated,
 }
 
 impl Workload {
@@ -34,7 +36,7 @@ impl Workload {
     pub(super) const USUAL: [Self; 6] =
         [Self::Bulk, Self::BulkNames, Self::Cycle, Self::CycleNames, Self::User, Self::Reads];
     /// All of them.
-    pub(super) const ALL: [Self; 11] = [
+    pub(super) const ALL: [Self; 13] = [
         Self::Bulk,
         Self::BulkNames,
         Self::Cycle,
@@ -46,6 +48,8 @@ impl Workload {
         Self::SteadyNames,
         Self::Index,
         Self::Retention,
+        Self::Alarms,
+        Self::AlarmsAggregated,
     ];
 
     /// The name on the command line and in reports.
@@ -62,6 +66,8 @@ impl Workload {
             Self::SteadyNames => "steady-names",
             Self::Index => "index",
             Self::Retention => "retention",
+            Self::Alarms => "alarms",
+            Self::AlarmsAggregated => "alarms-aggregated",
         }
     }
 
@@ -69,7 +75,9 @@ impl Workload {
     pub(super) fn suits(self, kind: Kind) -> bool {
         match kind {
             Kind::Nephometer => true,
-            Kind::Gnocchi => !matches!(self, Self::Reads | Self::Retention),
+            Kind::Gnocchi => {
+                !matches!(self, Self::Reads | Self::Retention | Self::Alarms | Self::AlarmsAggregated)
+            }
             Kind::VictoriaMetrics => matches!(self, Self::Bulk | Self::Cycle | Self::User | Self::Steady),
         }
     }
@@ -93,6 +101,10 @@ impl Workload {
             Self::SteadyNames => steady::run(&mut runner, self.name(), &steady(args, names)),
             Self::Index => index::run(&mut runner),
             Self::Retention => retention::run(&mut runner, haste),
+            Self::Alarms => alarms::run(&mut runner, self.name(), &cycle(args, ids), 1),
+            Self::AlarmsAggregated => {
+                alarms::run(&mut runner, self.name(), &aggregated(args), METRICS_OF_AN_ALARM)
+            }
         }
     }
 }
@@ -114,6 +126,14 @@ fn bulk(args: &BenchArgs, form: Form) -> Shape {
 /// The cycle of a cloud of 10,000 nodes.
 fn steady(args: &BenchArgs, form: Form) -> Shape {
     Shape { metrics: args.metrics.unwrap_or(3_600_000), ..cycle(args, form) }
+}
+
+/// Metrics that an alarm aggregates.
+const METRICS_OF_AN_ALARM: usize = 100;
+
+/// Ten thousand alarms' metrics.
+fn aggregated(args: &BenchArgs) -> Shape {
+    Shape { metrics: args.metrics.unwrap_or(1_000_000), ..cycle(args, Form::ByMetricId) }
 }
 
 /// One measure a metric a round.

@@ -37,6 +37,7 @@ pub(crate) struct EvaluatorFigures {
     /// From the acknowledgement of measures to the decision, over the last minutes.
     pub(crate) lag_p50_ms: f64,
     pub(crate) lag_p99_ms: f64,
+    pub(crate) lag_max_ms: f64,
 }
 
 impl From<EvaluatorStatus> for EvaluatorFigures {
@@ -51,6 +52,7 @@ impl From<EvaluatorStatus> for EvaluatorFigures {
             transitions,
             lag_p50_ms: lag.p50_ms,
             lag_p99_ms: lag.p99_ms,
+            lag_max_ms: lag.max_ms,
         }
     }
 }
