@@ -139,7 +139,10 @@ async fn check(index: &SqlIndex) {
     changes.sort_by_key(|change| change.timestamp);
     for change in changes {
         let detail: Value = serde_json::from_str(&change.detail).expect("JSON");
-        history.entry(change.alarm_id).or_default().push(detail["state"].as_str().expect("a state").to_owned());
+        history
+            .entry(change.alarm_id)
+            .or_default()
+            .push(detail["state"].as_str().expect("a state").to_owned());
     }
     assert_eq!(history.len(), ALARMS);
     for (id, states) in &history {

@@ -29,6 +29,8 @@ pub(super) struct Job {
     pub(super) since_ns: Option<u64>,
     /// Find out what series it depends on.
     pub(super) wants_series: bool,
+    /// And nothing else.
+    pub(super) asks_only: bool,
 }
 
 /// How an evaluation ended.
@@ -56,6 +58,8 @@ pub(super) struct Done {
     pub(super) counted: Option<AlarmState>,
     /// What it depends on, if that was to be found out: nothing inside where nobody can tell.
     pub(super) series: Option<Option<Vec<SeriesKey>>>,
+    /// Nothing was decided.
+    pub(super) asked_only: bool,
 }
 
 /// Evaluates batches.
@@ -96,9 +100,9 @@ impl Worker {
                     (None, None, true)
                 }
             };
-            let Job { slot, generation, since_ns, .. } = job;
+            let Job { slot, generation, since_ns, asks_only: asked_only, .. } = job;
             let end = if failed { End::Failed { soon: false } } else { End::Same };
-            done.push(Done { slot, generation, since_ns, end, counted, series: None });
+            done.push(Done { slot, generation, since_ns, end, counted, series: None, asked_only });
             if let Some(transition) = transition {
                 open.push((done.len() - 1, Arc::clone(&job.alarm), transition));
             }
@@ -116,7 +120,7 @@ impl Worker {
     }
 
     fn asked(&self, job: Job, now: Timestamp, all: &mut Questions) -> Asked {
-        if !job.windows.as_ref().is_some_and(|windows| windows.hold(now)) {
+        if job.asks_only || !job.windows.as_ref().is_some_and(|windows| windows.hold(now)) {
             return Asked { job, answers: Ok(None) };
         }
         let answers = questions(&job.alarm.rule, &self.look(now))

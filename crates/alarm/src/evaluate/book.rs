@@ -24,6 +24,8 @@ const MAX_REST_NS: u64 = 4 * SECOND_NS;
 const SERIES_NAMED_NS: u64 = 600 * SECOND_NS;
 /// And one that searches for them.
 const SERIES_FOUND_NS: u64 = 60 * SECOND_NS;
+/// And one whose metric or resource is not there yet.
+const SERIES_ABSENT_NS: u64 = 10 * SECOND_NS;
 /// What the store did not take is tried again after this.
 const RETRY_NS: u64 = SECOND_NS;
 /// No time at all.
@@ -38,6 +40,8 @@ struct Entry {
     series: Vec<SeriesKey>,
     /// When that is to be found out again.
     series_due_ns: u64,
+    /// Nobody could tell: no measures will start an evaluation.
+    deaf: bool,
     /// Whether somebody evaluates it.
     in_flight: bool,
     /// Evaluate at once, whatever has happened.
@@ -55,7 +59,8 @@ struct Entry {
 impl Entry {
     fn next_ns(&self) -> u64 {
         let by_measures = self.written_ns.map_or(NEVER, |written_ns| written_ns.max(self.rest_until_ns));
-        if self.at_once { 0 } else { self.due_ns.min(by_measures) }
+        let by_series = if self.deaf { self.series_due_ns } else { NEVER };
+        if self.at_once { 0 } else { self.due_ns.min(by_measures).min(by_series) }
     }
 
     fn rest_ns(&self) -> u64 {
@@ -88,6 +93,8 @@ pub(super) struct Due {
     pub(super) by_time: bool,
     pub(super) since_ns: Option<u64>,
     pub(super) wants_series: bool,
+    /// It is not to be decided, only to be found out on which series it depends.
+    pub(super) asks_only: bool,
 }
 
 /// See above.
@@ -151,6 +158,7 @@ impl Book {
             windows,
             series: Vec::new(),
             series_due_ns: 0,
+            deaf: false,
             in_flight: false,
             at_once: true,
             written_ns: None,
@@ -271,11 +279,12 @@ impl Book {
         let interval_ns = self.interval_ns;
         let Some(entry) = self.entries[slot as usize].as_mut() else { return };
         let known_ns = match &series {
-            None => interval_ns,
+            None => SERIES_ABSENT_NS.min(interval_ns),
             Some(_) if entry.searches() => SERIES_FOUND_NS,
             Some(_) => SERIES_NAMED_NS,
         };
         entry.series_due_ns = now_ns.saturating_add(known_ns);
+        entry.deaf = series.is_none();
         let series = series.unwrap_or_default();
         if entry.series != series {
             // What was written before the series was watched has been heard by nobody.
@@ -317,6 +326,7 @@ impl Book {
 /// who want to be told again and again, who are told by the clock alone.
 fn take(entry: &mut Entry, slot: u32, now_ns: u64, interval_ns: u64) -> Due {
     let first = entry.due_ns == 0;
+    let asks_only = !entry.at_once && entry.written_ns.is_none() && entry.due_ns > now_ns;
     // Nobody is told again because an alarm was changed or has come to another evaluator.
     let by_time = !first && entry.due_ns <= now_ns;
     if first {
@@ -327,12 +337,14 @@ fn take(entry: &mut Entry, slot: u32, now_ns: u64, interval_ns: u64) -> Due {
     } else if by_time {
         let missed = (now_ns - entry.due_ns) / interval_ns;
         entry.due_ns += (missed + 1) * interval_ns;
-    } else if !entry.alarm.repeat_actions {
+    } else if !(entry.alarm.repeat_actions || asks_only) {
         entry.due_ns = now_ns + interval_ns + interval_ns / 4;
     }
     entry.in_flight = true;
     entry.at_once = false;
-    entry.rest_until_ns = now_ns + entry.rest_ns();
+    if !asks_only {
+        entry.rest_until_ns = now_ns + entry.rest_ns();
+    }
     Due {
         slot,
         generation: entry.generation,
@@ -341,5 +353,6 @@ fn take(entry: &mut Entry, slot: u32, now_ns: u64, interval_ns: u64) -> Due {
         by_time,
         since_ns: entry.written_ns.take(),
         wants_series: entry.series_due_ns <= now_ns,
+        asks_only,
     }
 }

@@ -242,12 +242,12 @@ impl Evaluator {
     }
 
     fn job(&self, due: Due) -> Option<Job> {
-        let Due { slot, generation, alarm, windows, by_time, since_ns, wants_series } = due;
+        let Due { slot, generation, alarm, windows, by_time, since_ns, wants_series, asks_only } = due;
         let share = nephometer_drivers::share_of(&alarm.id);
         let epoch = self.held.get(&share)?.epoch;
         let fence = Fence { group: EVALUATORS.to_owned(), lease: Lease { share, epoch } };
         let repeat = by_time && alarm.repeat_actions;
-        Some(Job { slot, generation, alarm, windows, fence, repeat, since_ns, wants_series })
+        Some(Job { slot, generation, alarm, windows, fence, repeat, since_ns, wants_series, asks_only })
     }
 
     /// Takes note of what came of a batch.
@@ -255,7 +255,9 @@ impl Evaluator {
         let now_ns = self.clock.monotonic_ns();
         let add = |counter: &std::sync::atomic::AtomicU64| counter.fetch_add(1, Ordering::Relaxed);
         for one in done {
-            add(&self.counters.evaluations);
+            if !one.asked_only {
+                add(&self.counters.evaluations);
+            }
             if let Some(since_ns) = one.since_ns {
                 add(&self.counters.started_by_measures);
                 self.counters.decided(since_ns, now_ns);

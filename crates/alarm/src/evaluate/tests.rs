@@ -97,6 +97,22 @@ async fn measures_start_evaluations() {
 }
 
 #[tokio::test]
+async fn a_metric_that_comes_later_is_heard_soon() {
+    let world = World::new();
+    world.put(above_80("a", "m1", 1));
+    let mut evaluator = plain(&world);
+    evaluator.settle().await;
+    pass(&world, &mut evaluator, 30).await;
+    write(&world, &evaluator, "m1", 90.0);
+    pass(&world, &mut evaluator, 10).await;
+    assert_eq!(state(&world, "a"), "alarm");
+    world.advance(1);
+    write(&world, &evaluator, "m1", 10.0);
+    evaluator.settle().await;
+    assert_eq!(state(&world, "a"), "ok");
+}
+
+#[tokio::test]
 async fn what_is_written_is_what_upstream_writes() {
     let world = World::new();
     world.measure("m1", 90.0);
