@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A caller of the metric API, and administrator there.
 const MEASURER: &str = "Authorization: basic YWRtaW46";
 /// Callers of the alarm API.
-const MEMBER: &str = "X-User-Id: u\r\nX-Project-Id: p\r\nX-Roles: member,reader";
+const OWNER: &str = "X-User-Id: u\r\nX-Project-Id: p\r\nX-Roles: admin";
 const STRANGER: &str = "X-User-Id: x\r\nX-Project-Id: other\r\nX-Roles: member,reader";
 
 /// A running server; killed when the test ends early.
@@ -88,7 +88,7 @@ impl Server {
     fn reaches(&self, id: &str, state: &str) {
         let mut waited = Duration::ZERO;
         loop {
-            let (_, now) = self.alarm(MEMBER, &format!("GET /v2/alarms/{id}/state"), &Value::Null);
+            let (_, now) = self.alarm(OWNER, &format!("GET /v2/alarms/{id}/state"), &Value::Null);
             if now == *state {
                 return;
             }
@@ -136,14 +136,14 @@ fn measures_change_states_and_what_was_decided_stays() {
             "comparison_operator": "gt", "threshold": 10, "granularity": 1, "evaluation_periods": 60,
         },
     });
-    let (status, alarm) = server.alarm(MEMBER, "POST /v2/alarms", &alarm);
+    let (status, alarm) = server.alarm(OWNER, "POST /v2/alarms", &alarm);
     assert_eq!((status, &alarm["state"]), (201, &json!("insufficient data")), "{alarm}");
     let id = alarm["alarm_id"].as_str().unwrap();
     let measures: Vec<_> =
         (0..70).rev().map(|second| json!({"timestamp": ago(second), "value": 42})).collect();
     assert_eq!(server.measure(&format!("POST /v1/metric/{cpu}/measures"), &json!(measures)).0, 202);
     server.reaches(id, "alarm");
-    let (_, history) = server.alarm(MEMBER, &format!("GET /v2/alarms/{id}/history"), &Value::Null);
+    let (_, history) = server.alarm(OWNER, &format!("GET /v2/alarms/{id}/history"), &Value::Null);
     assert_eq!(history[0]["type"], "state transition", "{history}");
     let detail: Value = serde_json::from_str(history[0]["detail"].as_str().unwrap()).unwrap();
     assert!(
@@ -160,13 +160,13 @@ fn measures_change_states_and_what_was_decided_stays() {
     assert_eq!(server.alarm("X-Nobody: 1", "GET /v2/alarms", &Value::Null).0, 403);
     server.stop();
     let server = Server::start(&data_dir);
-    let (_, kept) = server.alarm(MEMBER, &format!("GET /v2/alarms/{id}"), &Value::Null);
+    let (_, kept) = server.alarm(OWNER, &format!("GET /v2/alarms/{id}"), &Value::Null);
     assert_eq!((&kept["state"], &kept["name"]), (&json!("alarm"), &json!("busy")), "{kept}");
     let status = command(&data_dir, "status").arg("--json").output().unwrap();
     let status: Value = serde_json::from_slice(&status.stdout).unwrap();
     assert!(status["alarms"]["states"].as_array().unwrap().contains(&json!(["alarm", 1])), "{status}");
-    assert_eq!(server.alarm(MEMBER, &format!("DELETE /v2/alarms/{id}"), &Value::Null).0, 204);
-    assert_eq!(server.alarm(MEMBER, &format!("GET /v2/alarms/{id}/history"), &Value::Null).0, 404);
+    assert_eq!(server.alarm(OWNER, &format!("DELETE /v2/alarms/{id}"), &Value::Null).0, 204);
+    assert_eq!(server.alarm(OWNER, &format!("GET /v2/alarms/{id}/history"), &Value::Null).0, 404);
     server.stop();
 }
 
