@@ -71,23 +71,7 @@ impl TestAppBuilder {
 
     /// Builds it on an empty directory.
     pub async fn start(self) -> Result<TestApp> {
-        let directory = TempDir::new()?;
-        let clock = Arc::new(ManualClock::at(START));
-        let database = SqliteSettings::at(directory.path().join("index.sqlite"));
-        let index = Arc::new(SqlIndex::open_sqlite(&database, clock.clone())?);
-        let storage = Arc::new(FileStorage::new(&directory.path().join("engine"))?);
-        let policies = index.archive_policies().await?;
-        let engine = Settings { min_free_disk_bytes: 0, ..Settings::default() };
-        let engine = Engine::open(engine, storage, index.clone(), clock.clone(), clock.clone(), &policies)?;
-        let service = MetricService::new(
-            index,
-            Arc::new(engine),
-            clock.clone(),
-            clock.clone(),
-            MetricSettings::default(),
-        );
-        service.load_policies().await?;
-        let service = Arc::new(service);
+        let Ground { service, clock, directory, .. } = Ground::lay().await?;
         let limits = Arc::new(Limits::new(self.limits, clock.clone()));
         let router = gnocchi::router(GnocchiState {
             service: Arc::clone(&service),
@@ -97,6 +81,37 @@ impl TestAppBuilder {
             settings: self.settings,
         });
         Ok(TestApp { router, service, limits, clock, _directory: directory })
+    }
+}
+
+/// What APIs stand on.
+pub(crate) struct Ground {
+    pub(crate) index: Arc<SqlIndex>,
+    pub(crate) service: Arc<MetricService>,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) directory: TempDir,
+}
+
+impl Ground {
+    /// An index, an engine and the service over them, empty.
+    pub(crate) async fn lay() -> Result<Self> {
+        let directory = TempDir::new()?;
+        let clock = Arc::new(ManualClock::at(START));
+        let database = SqliteSettings::at(directory.path().join("index.sqlite"));
+        let index = Arc::new(SqlIndex::open_sqlite(&database, clock.clone())?);
+        let storage = Arc::new(FileStorage::new(&directory.path().join("engine"))?);
+        let policies = index.archive_policies().await?;
+        let engine = Settings { min_free_disk_bytes: 0, ..Settings::default() };
+        let engine = Engine::open(engine, storage, index.clone(), clock.clone(), clock.clone(), &policies)?;
+        let service = MetricService::new(
+            index.clone(),
+            Arc::new(engine),
+            clock.clone(),
+            clock.clone(),
+            MetricSettings::default(),
+        );
+        service.load_policies().await?;
+        Ok(Self { index, service: Arc::new(service), clock, directory })
     }
 }
 
@@ -131,14 +146,7 @@ impl TestApp {
 
     /// A request as the user `admin` that takes JSON.
     pub fn request(&self, method: Method, path: &str) -> TestRequest<'_> {
-        let request = TestRequest {
-            app: self,
-            method,
-            path: path.to_owned(),
-            headers: HeaderMap::new(),
-            body: Body::empty(),
-        };
-        request.user("admin").header(header::ACCEPT, "application/json")
+        TestRequest::new(&self.router, promised, method, path).user("admin")
     }
 
     /// Reads `path` as `admin`.
@@ -159,14 +167,28 @@ impl TestApp {
 
 /// A request in the making.
 pub struct TestRequest<'a> {
-    app: &'a TestApp,
+    router: &'a Router,
+    /// What the OpenAPI document promises for a method and a path, if they are a route's.
+    promised: fn(&Method, &str) -> Option<Vec<u16>>,
     method: Method,
     path: String,
     headers: HeaderMap,
     body: Body,
 }
 
-impl TestRequest<'_> {
+impl<'a> TestRequest<'a> {
+    /// A request of nobody that takes JSON.
+    pub(crate) fn new(
+        router: &'a Router,
+        promised: fn(&Method, &str) -> Option<Vec<u16>>,
+        method: Method,
+        path: &str,
+    ) -> Self {
+        let (headers, body) = (HeaderMap::new(), Body::empty());
+        let request = Self { router, promised, method, path: path.to_owned(), headers, body };
+        request.header(header::ACCEPT, "application/json")
+    }
+
     /// Comes from this user.
     #[must_use]
     pub fn user(self, name: &str) -> Self {
@@ -214,13 +236,12 @@ impl TestRequest<'_> {
             }
         });
         request.headers_mut().entry(header::HOST).or_insert(HeaderValue::from_static("localhost"));
-        let response = match self.app.router.clone().oneshot(request).await {
+        let response = match self.router.clone().oneshot(request).await {
             Ok(response) => response,
             Err(never) => match never {},
         };
         let (parts, body) = response.into_parts();
-        if let Some(route) = route_of(&method, &path) {
-            let promised = gnocchi::statuses(&route);
+        if let Some(promised) = (self.promised)(&method, &path) {
             assert!(promised.contains(&parts.status.as_u16()), "{method} {path} gave {}", parts.status);
         }
         let body = body.collect().await.expect("a body that can be read").to_bytes();
@@ -228,14 +249,17 @@ impl TestRequest<'_> {
     }
 }
 
-/// The route of the API that a request goes to, if it has no odd slashes and no prefix.
-fn route_of(method: &Method, path: &str) -> Option<gnocchi::Route> {
-    let given: Vec<&str> = path.split(['?']).next()?.split('/').collect();
-    gnocchi::routes().into_iter().find(|route| {
-        let pattern: Vec<&str> = route.path.split('/').collect();
-        let fits = |(pattern, given): (&&str, &&str)| pattern.starts_with('{') || pattern == given;
-        route.method == *method && pattern.len() == given.len() && pattern.iter().zip(&given).all(fits)
-    })
+fn promised(method: &Method, path: &str) -> Option<Vec<u16>> {
+    let route = gnocchi::routes().into_iter().find(|route| is_asked(&route.method, route.path, method, path));
+    route.as_ref().map(gnocchi::statuses)
+}
+
+/// Whether a request asks for a route, if it has no odd slashes and no prefix.
+pub(crate) fn is_asked(verb: &Method, pattern: &str, method: &Method, path: &str) -> bool {
+    let pattern: Vec<&str> = pattern.split('/').collect();
+    let given: Vec<&str> = path.split('?').next().unwrap_or_default().split('/').collect();
+    let fits = |(pattern, given): (&&str, &&str)| pattern.starts_with('{') || pattern == given;
+    verb == method && pattern.len() == given.len() && pattern.iter().zip(&given).all(fits)
 }
 
 /// An answer, read whole.

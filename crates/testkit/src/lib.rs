@@ -1,6 +1,8 @@
 //! Test harness: real servers on free ports, temporary places, faults. A dev-dependency only.
 
 #[cfg(feature = "app")]
+pub mod alarm_app;
+#[cfg(feature = "app")]
 pub mod app;
 #[cfg(feature = "certificates")]
 pub mod certificates;

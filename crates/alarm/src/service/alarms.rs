@@ -5,7 +5,7 @@ use nephometer_model::{Alarm, AlarmId, AlarmState};
 use serde_json::Value;
 
 use super::{AlarmError, AlarmService, Caller, own_project, own_user};
-use crate::definition::{Draft, Judgement, parse_state};
+use crate::definition::{Draft, Judgement, missing, parse_state};
 
 /// The reason of a state that a client has set.
 const SET_BY_API: &str = "Manually set via API";
@@ -63,7 +63,8 @@ impl AlarmService {
         }
     }
 
-    /// Whose a new alarm is: what an administrator says, else the caller's.
+    /// Whose a new alarm is: what an administrator says, else the caller's. A user whose token is for no project must say it,
+    /// or the alarm would be nobody's.
     fn owner_of_new(
         &self,
         draft: &Draft,
@@ -71,7 +72,11 @@ impl AlarmService {
     ) -> Result<(Option<String>, Option<String>), AlarmError> {
         let own_user = own_user(caller).map(str::to_owned);
         let own_project = own_project(caller).map(str::to_owned);
-        if !self.sees_all(caller) {
+        let sees_all = self.sees_all(caller);
+        if own_user.is_some() && own_project.is_none() && !(sees_all && draft.project_id.is_some()) {
+            return Err(missing("project_id").into());
+        }
+        if !sees_all {
             let foreign = |given: &Option<Option<String>>, own: &Option<String>| {
                 given.clone().flatten().filter(|given| Some(given) != own.as_ref())
             };
