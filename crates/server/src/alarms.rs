@@ -1,12 +1,14 @@
-//! Builds the alarm service and its evaluator, and what they need of Keystone: trusts of alarms' owners, and the project of
+//! Builds the alarm service, its evaluator and its notifier, and what they need of Keystone: trusts of alarms' owners, and the project of
 //! the cloud's collectors.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::{Context as _, Result};
 use async_trait::async_trait;
 use http::{Method, StatusCode};
 use nephometer_alarm::evaluate::{Evaluator, EvaluatorParts, Recorder, Sources};
+use nephometer_alarm::notify::{Dispatcher, DispatcherParts, Notifiers, WebhookNotifier};
 use nephometer_alarm::service::{
     AlarmError, AlarmParts, AlarmService, Caller, CollectorProject, TrustKeeper,
 };
@@ -16,7 +18,7 @@ use nephometer_drivers::{
 use nephometer_model::{Clock, IdSource};
 use nephometer_openstack::keystone::{KeystoneError, NewTrust, Request, Session};
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Notify};
 
 use crate::config::{AlarmSection, Config};
 use crate::wiring::Parts;
@@ -26,16 +28,18 @@ pub(crate) struct Alarms {
     pub(crate) service: Arc<AlarmService>,
     /// Where this process evaluates.
     pub(crate) evaluator: Option<Evaluator>,
+    /// Where it delivers messages.
+    pub(crate) dispatcher: Option<Dispatcher>,
 }
 
 impl Alarms {
-    /// Builds both over the index and the metric service of this process.
+    /// Builds them over the index and the metric service of this process.
     pub(crate) fn build(
         config: &Config,
         parts: &Parts,
         session: Option<&Arc<Session>>,
         enforcer: Arc<dyn PolicyEnforcer>,
-    ) -> Self {
+    ) -> Result<Self> {
         let settings = &config.alarm;
         let clock = Arc::clone(&parts.clock) as Arc<dyn Clock>;
         let collector =
@@ -50,17 +54,34 @@ impl Alarms {
             ids: Arc::clone(&parts.clock) as _,
             settings: settings.service(),
         }));
-        let evaluator = settings.evaluate.then(|| evaluator(settings, parts));
+        let deliveries = Arc::new(Notify::new());
+        let evaluator = settings.evaluate.then(|| evaluator(settings, parts, &deliveries));
         if let Some(evaluator) = &evaluator {
             let handle = evaluator.handle();
             parts.service.observe(handle.observer());
             service.wake(handle.news());
         }
-        Self { service, evaluator }
+        let dispatcher = config.alarm_notifier.enabled.then(|| dispatcher(config, parts, &deliveries));
+        Ok(Self { service, evaluator, dispatcher: dispatcher.transpose()? })
     }
 }
 
-fn evaluator(settings: &AlarmSection, parts: &Parts) -> Evaluator {
+fn dispatcher(config: &Config, parts: &Parts, deliveries: &Arc<Notify>) -> Result<Dispatcher> {
+    let settings = &config.alarm_notifier;
+    let clock = Arc::clone(&parts.clock) as Arc<dyn Clock>;
+    let webhooks = settings.webhooks(config.alarms_are_local())?;
+    let webhooks = WebhookNotifier::new(webhooks, None, Arc::clone(&clock)).context("alarm_notifier")?;
+    let parts = DispatcherParts {
+        store: Arc::clone(&parts.index) as Arc<dyn AlarmStore>,
+        clock,
+        notifiers: Notifiers::local().with(&WebhookNotifier::SCHEMES, webhooks),
+        deliveries: Arc::clone(deliveries),
+        member: parts.clock.uuid(),
+    };
+    Ok(Dispatcher::new(parts, settings.dispatcher()))
+}
+
+fn evaluator(settings: &AlarmSection, parts: &Parts, deliveries: &Arc<Notify>) -> Evaluator {
     let sources = Sources {
         reader: Arc::clone(&parts.service) as Arc<dyn MetricReader>,
         prometheus: None,
@@ -73,7 +94,7 @@ fn evaluator(settings: &AlarmSection, parts: &Parts) -> Evaluator {
         leases: Arc::clone(&parts.index) as Arc<dyn LeaseStore>,
         clock: Arc::clone(&parts.clock) as Arc<dyn Clock>,
         recorder: Recorder::new(Arc::clone(&ids), settings.recording()),
-        deliveries: Arc::default(),
+        deliveries: Arc::clone(deliveries),
         member: ids.uuid(),
     };
     Evaluator::new(parts, settings.evaluator())

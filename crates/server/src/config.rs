@@ -8,6 +8,7 @@ mod http;
 mod index;
 mod layers;
 mod limits;
+mod notifier;
 mod sections;
 mod tls;
 
@@ -17,12 +18,14 @@ use nephometer_openstack::keystone::AuthtokenSettings;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use alarm::{AlarmApiSection, AlarmAuthMode, AlarmSection};
+use check::is_loopback;
 pub(crate) use check::parse_listen;
 pub(crate) use http::HttpSection;
 pub(crate) use index::IndexPlace;
 use index::IndexSection;
 pub(crate) use layers::Layers;
 use limits::LimitsSection;
+use notifier::AlarmNotifierSection;
 use sections::{AdminSection, MetricSection, StorageSection};
 pub(crate) use sections::{
     AuthMode, ExpirerSection, LogFormat, LogSection, MetricApiSection, PolicySection, SelfMonitoringSection,
@@ -45,6 +48,7 @@ pub(crate) struct Config {
     pub(crate) limits: LimitsSection,
     pub(crate) metric: MetricSection,
     pub(crate) alarm: AlarmSection,
+    pub(crate) alarm_notifier: AlarmNotifierSection,
     pub(crate) policy: PolicySection,
     pub(crate) alarm_policy: PolicySection,
     pub(crate) statsd: StatsdSection,
@@ -78,6 +82,13 @@ impl Config {
             AlarmAuthMode::Keystone => true,
             AlarmAuthMode::NoAuth => false,
         }
+    }
+
+    /// Whether whoever makes alarms is on this host: the alarm API listens to nobody else, and no Keystone tells callers of
+    /// elsewhere, behind a proxy, apart.
+    pub(crate) fn alarms_are_local(&self) -> bool {
+        let listen = parse_listen(&self.alarm_api.listen);
+        listen.is_ok_and(|address| is_loopback(address.ip())) && !self.alarms_ask_keystone()
     }
 
     /// Merges and checks: the one way to a configuration that the program runs with.

@@ -3,9 +3,11 @@
 
 pub(crate) mod admin;
 pub(crate) mod alarm_api;
+pub(crate) mod alarm_expirer;
 pub(crate) mod evaluator;
 pub(crate) mod expirer;
 pub(crate) mod metric_api;
+pub(crate) mod notifier;
 pub(crate) mod reload;
 pub(crate) mod self_monitoring;
 pub(crate) mod statsd;

@@ -18,7 +18,8 @@ use crate::identity::Recognition;
 use crate::logging;
 use crate::policy_file::PolicyFile;
 use crate::roles::{
-    Handle, Shutdown, Stop, admin, alarm_api, evaluator, expirer, metric_api, reload, self_monitoring, statsd,
+    Handle, Shutdown, Stop, admin, alarm_api, alarm_expirer, evaluator, expirer, metric_api, notifier,
+    reload, self_monitoring, statsd,
 };
 use crate::run_file::{DataDirLock, RunFile};
 use crate::telemetry::Telemetry;
@@ -107,7 +108,7 @@ async fn start_roles(
     let policy = Arc::new(PolicyFile::load(&METRIC_RULES, &config.policy)?);
     let alarm_policy = Arc::new(PolicyFile::load(&ALARM_RULES, &config.alarm_policy)?);
     let enforcer = Arc::clone(&alarm_policy) as Arc<dyn PolicyEnforcer>;
-    let alarms = Alarms::build(config, parts, common.recognition.session.as_ref(), enforcer);
+    let alarms = Alarms::build(config, parts, common.recognition.session.as_ref(), enforcer)?;
     let mut roles = Vec::new();
     if config.expirer.is_wanted() {
         let service = Arc::clone(&parts.service);
@@ -154,9 +155,14 @@ impl Common<'_> {
         metric_api::start(deps, &self.config.metric_api, self.shutdown.clone()).await
     }
 
-    /// The evaluator and the alarm API, as far as they are wanted.
+    /// What decides, tells and forgets, and the alarm API, as far as they are wanted.
     async fn alarms(&self, alarms: Alarms) -> Result<Vec<Handle>> {
-        let mut roles = Vec::new();
+        let store = Arc::clone(&self.parts.index) as Arc<dyn AlarmStore>;
+        let clock = Arc::clone(&self.parts.clock) as Arc<dyn Clock>;
+        let mut roles = vec![alarm_expirer::start(store, clock, &self.config.alarm, self.shutdown.clone())];
+        if let Some(dispatcher) = alarms.dispatcher {
+            roles.push(notifier::start(dispatcher, self.shutdown.clone()));
+        }
         if let Some(evaluator) = alarms.evaluator {
             roles.push(evaluator::start(evaluator, self.shutdown.clone()));
         }

@@ -19,6 +19,10 @@ pub(crate) struct AlarmSection {
     pub(crate) alarm_max_actions: i64,
     /// Whether evaluations are counted by alarm and outcome.
     pub(crate) enable_evaluation_results_metrics: bool,
+    /// Records of history are removed at this age; 0 for never.
+    pub(crate) history_time_to_live_seconds: u64,
+    /// Messages that were given up are forgotten so long afterwards; 0 for never.
+    pub(crate) dead_messages_time_to_live_seconds: u64,
     /// Whether this process evaluates alarms.
     pub(crate) evaluate: bool,
     /// Every alarm is evaluated once in so many seconds at least.
@@ -41,6 +45,8 @@ impl Default for AlarmSection {
             user_alarm_quota: -1,
             alarm_max_actions: -1,
             enable_evaluation_results_metrics: false,
+            history_time_to_live_seconds: 0,
+            dead_messages_time_to_live_seconds: 604_800,
             evaluate: true,
             evaluation_interval_seconds: 60,
             additional_ingestion_lag_seconds: 0,

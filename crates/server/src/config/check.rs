@@ -120,6 +120,7 @@ impl Config {
         problems.extend(api.http.problems("metric_api"));
         problems.extend(self.alarm_api.http.problems("alarm_api"));
         problems.extend(self.alarm.problems());
+        problems.extend(self.alarm_notifier.problems());
         problems.extend(seconds_problem("statsd.flush_delay_seconds", self.statsd.flush_delay_seconds));
     }
 
@@ -150,6 +151,7 @@ pub(crate) fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     numeric.parse().map_err(|_| format!("expected address:port such as 127.0.0.1:8041, found `{text}`"))
 }
 
-fn is_loopback(ip: IpAddr) -> bool {
+/// Whether only this host has the address.
+pub(super) fn is_loopback(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
 }

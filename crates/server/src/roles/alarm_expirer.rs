@@ -1,0 +1,79 @@
+//! Forgets old records of alarms' history, and messages that were given up long ago.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use nephometer_drivers::{AlarmStore, AlarmStoreError};
+use nephometer_model::{Clock, Timestamp};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::config::AlarmSection;
+
+use super::{Handle, Shutdown};
+
+/// How often it looks.
+const INTERVAL: Duration = Duration::from_secs(300);
+/// Records that are removed in one transaction.
+const BATCH: u64 = 1000;
+
+/// Looks once an interval until `shutdown`.
+pub(crate) fn start(
+    store: Arc<dyn AlarmStore>,
+    clock: Arc<dyn Clock>,
+    settings: &AlarmSection,
+    shutdown: Shutdown,
+) -> Handle {
+    let (history, messages) =
+        (settings.history_time_to_live_seconds, settings.dead_messages_time_to_live_seconds);
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    Handle::spawn("alarm_expirer", None, async move {
+        loop {
+            tokio::select! {
+                () = shutdown.requested() => return Ok(()),
+                _ = ticks.tick() => {}
+            }
+            let before = |seconds: u64| ago(clock.now(), seconds);
+            let outcome = tokio::select! {
+                () = shutdown.requested() => return Ok(()),
+                outcome = expire(&*store, before(history), before(messages)) => outcome,
+            };
+            if let Err(error) = outcome {
+                tracing::warn!(%error, "old records of alarms are removed at the next interval");
+            }
+        }
+    })
+}
+
+/// So many seconds before `now`; nothing for 0, which stands for never.
+fn ago(now: Timestamp, seconds: u64) -> Option<Timestamp> {
+    let ns = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);
+    (seconds > 0).then(|| Timestamp::from_ns(now.ns().saturating_sub(ns)))
+}
+
+async fn expire(
+    store: &dyn AlarmStore,
+    history: Option<Timestamp>,
+    messages: Option<Timestamp>,
+) -> Result<(), AlarmStoreError> {
+    if let Some(before) = history {
+        let mut removed = 0;
+        loop {
+            let batch = store.expire_history(before, BATCH).await?;
+            removed += batch;
+            if batch < BATCH {
+                break;
+            }
+        }
+        if removed > 0 {
+            tracing::info!(removed, "records of alarms' history expired");
+        }
+    }
+    if let Some(before) = messages {
+        let removed = store.expire_deliveries(before).await?;
+        if removed > 0 {
+            tracing::info!(removed, "messages that were given up expired");
+        }
+    }
+    Ok(())
+}
