@@ -17,6 +17,7 @@ mod trust;
 mod validation;
 
 pub use self::http::{Answer, HttpOptions};
+pub(crate) use self::http::{Call, Transport};
 pub use catalog::{Catalog, CatalogService, Endpoint, Interface};
 pub use clouds::CloudSource;
 pub use credentials::{
@@ -28,5 +29,6 @@ pub use reqwest::Url;
 pub use session::{Request, Session, SessionConfig, SignedIn};
 pub use settings::{AuthtokenSettings, KeystoneSettings};
 pub use token::{ApplicationCredentialInfo, Named, Owned, TokenInfo, TrustInfo, UserId};
+pub(crate) use trust::segment;
 pub use trust::{NewTrust, Trust};
 pub use validation::ValidationError;

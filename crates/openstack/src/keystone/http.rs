@@ -61,13 +61,13 @@ impl Default for HttpOptions {
 
 /// One request, ready to be sent, and sent again.
 #[derive(Clone)]
-pub(super) struct Call {
-    pub(super) method: Method,
-    pub(super) url: Url,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Option<Bytes>,
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Option<Bytes>,
     /// Whether sending it twice does no more than sending it once.
-    pub(super) repeatable: bool,
+    pub(crate) repeatable: bool,
 }
 
 /// A complete answer of a service. `Debug` shows neither headers nor body, which may hold secrets.
@@ -96,7 +96,7 @@ struct Fault {
 }
 
 /// The client that all calls of a session go through.
-pub(super) struct Transport {
+pub(crate) struct Transport {
     client: reqwest::Client,
     timeout: Duration,
     max_retries: u32,
@@ -105,7 +105,7 @@ pub(super) struct Transport {
 
 impl Transport {
     /// Reads the certificates.
-    pub(super) fn new(options: &HttpOptions, clock: Arc<dyn Clock>) -> Result<Self, KeystoneError> {
+    pub(crate) fn new(options: &HttpOptions, clock: Arc<dyn Clock>) -> Result<Self, KeystoneError> {
         // Another part of the program may have been first; it is the same provider.
         drop(rustls::crypto::ring::default_provider().install_default());
         let builder = client(options)?;
@@ -127,7 +127,7 @@ impl Transport {
 
     /// The answer to `call`, whatever its status below 500. Statuses from 500 on and faults of the connection are errors
     /// once retries are used up; calls that are not repeatable are retried only where nothing was sent.
-    pub(super) async fn send(&self, call: &Call) -> Result<Answer, KeystoneError> {
+    pub(crate) async fn send(&self, call: &Call) -> Result<Answer, KeystoneError> {
         let outcome = tokio::time::timeout(self.timeout, self.send_with_retries(call)).await;
         outcome.unwrap_or_else(|_| {
             let reason = format!("no answer within {} s", self.timeout.as_secs_f64());

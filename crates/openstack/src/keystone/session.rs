@@ -300,16 +300,31 @@ impl Session {
         accepted(&call, answer)
     }
 
+    /// The answer to `request` whatever its status, for services whose refusals say something; statuses from 500 on are
+    /// errors even so.
+    pub async fn answer(&self, request: &Request) -> Result<Answer, KeystoneError> {
+        self.exchange(request).await.map(|(_, answer)| answer)
+    }
+
+    /// Sends `request` without any token, for what its other headers allow: signed addresses. The catalogue is the
+    /// session's own.
+    pub async fn request_unsigned(&self, request: &Request) -> Result<Answer, KeystoneError> {
+        let signed = self.signed_in().await?;
+        let call = self.call(request, &signed, None)?;
+        let answer = self.transport.send(&call).await?;
+        accepted(&call, answer)
+    }
+
     /// The answer to `request` whatever its status, with the call that it belongs to.
     pub(super) async fn exchange(&self, request: &Request) -> Result<(Call, Answer), KeystoneError> {
         let signed = self.signed_in().await?;
-        let call = self.call(request, &signed, &signed.token)?;
+        let call = self.call(request, &signed, Some(&signed.token))?;
         let answer = self.transport.send(&call).await?;
         if answer.status != StatusCode::UNAUTHORIZED || !self.can_renew() {
             return Ok((call, answer));
         }
         let renewed = self.renew(Some(&signed)).await?;
-        let call = self.call(request, &renewed, &renewed.token)?;
+        let call = self.call(request, &renewed, Some(&renewed.token))?;
         let answer = self.transport.send(&call).await?;
         Ok((call, answer))
     }
@@ -321,7 +336,7 @@ impl Session {
         request: &Request,
     ) -> Result<Answer, KeystoneError> {
         let signed = self.signed_in().await?;
-        let call = self.call(request, &signed, token)?;
+        let call = self.call(request, &signed, Some(token))?;
         let answer = self.transport.send(&call).await?;
         accepted(&call, answer)
     }
@@ -331,7 +346,12 @@ impl Session {
         !matches!(self.config.credentials.sign_in, SignIn::Token { .. })
     }
 
-    fn call(&self, request: &Request, signed: &SignedIn, token: &Secret) -> Result<Call, KeystoneError> {
+    fn call(
+        &self,
+        request: &Request,
+        signed: &SignedIn,
+        token: Option<&Secret>,
+    ) -> Result<Call, KeystoneError> {
         let mut url = match &request.target {
             Target::Url(url) => url.clone(),
             Target::Service { service_type, interface, region, path } => {
@@ -347,10 +367,13 @@ impl Session {
             url.query_pairs_mut().extend_pairs(&request.query);
         }
         let mut headers = request.headers.clone();
-        let mut value = HeaderValue::from_str(token.expose())
-            .map_err(|_| KeystoneError::malformed(&self.config.auth_url, "the token cannot be a header"))?;
-        value.set_sensitive(true);
-        headers.insert(X_AUTH_TOKEN, value);
+        if let Some(token) = token {
+            let unfit = "the token cannot be a header";
+            let mut value = HeaderValue::from_str(token.expose())
+                .map_err(|_| KeystoneError::malformed(&self.config.auth_url, unfit))?;
+            value.set_sensitive(true);
+            headers.insert(X_AUTH_TOKEN, value);
+        }
         headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("application/json"));
         let (method, body) = (request.method.clone(), request.body.clone());
         Ok(Call { method, url, headers, body, repeatable: request.repeatable })
