@@ -35,6 +35,15 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
+def wait_for(port: int, seconds: float = 30) -> None:
+    """Waits until something accepts connections on the loopback port: a server's second one opens after its first."""
+    began = time.monotonic()
+    while not answers(port):
+        if time.monotonic() - began > seconds:
+            raise RuntimeError(f"port {port} did not answer within {seconds} s")
+        time.sleep(0.02)
+
+
 class Server:
     """One server process. `command` has the fields {port} and {dir}; `data` is kept across restarts.
 
