@@ -1,5 +1,7 @@
 //! A receiver of notifications that answers as a test wants, and remembers what it was told.
 
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
