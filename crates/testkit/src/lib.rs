@@ -9,5 +9,6 @@ pub mod certificates;
 #[cfg(feature = "keystone")]
 pub mod keystone;
 pub mod postgres;
+pub mod rabbitmq;
 #[cfg(any(feature = "app", feature = "keystone"))]
 pub mod tokens;
