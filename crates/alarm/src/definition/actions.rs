@@ -115,6 +115,15 @@ pub fn without_trust(action: &str) -> String {
     format!("{}://{host}{}", parts.scheme, parts.rest)
 }
 
+/// An action without what opens its target: no trust, no user, no password.
+pub fn bare(action: &str) -> String {
+    let parts = Parts::of(action);
+    match parts.authority.and_then(|all| all.rsplit_once('@')) {
+        Some((_, host)) => format!("{}://{host}{}", parts.scheme, parts.rest),
+        None => action.to_owned(),
+    }
+}
+
 /// Judges a list of actions and drops what it holds twice.
 pub(super) fn check(
     list: &str,
