@@ -11,9 +11,8 @@ mod tests;
 use nephometer_model::{AlarmRule, AlarmState, AlarmType, Severity, TimeConstraint};
 use serde_json::Value;
 
-pub use actions::{ActionScheme, is_trust, shown, without_trust};
-use fields::invalid;
-pub(crate) use fields::{Fields, not_a_list};
+pub use actions::{ActionScheme, bare, is_trust, shown, without_trust};
+pub(crate) use fields::{Fields, invalid, not_a_list};
 
 use crate::time::{TimeConstraintError, Windows};
 

@@ -2,10 +2,13 @@
 //! as Aodh has them.
 
 mod alarms;
+mod deliveries;
 mod lists;
+mod preview;
 mod quotas;
 mod records;
 mod scope;
+mod silences;
 mod trusts;
 
 use std::sync::{Arc, OnceLock};
@@ -18,6 +21,7 @@ use tokio::sync::Notify;
 use crate::definition::DefinitionError;
 use crate::query::QueryError;
 
+pub use preview::Preview;
 pub use quotas::parse_truth;
 pub use records::{constraints, naive, stored_detail};
 pub use trusts::TrustKeeper;

@@ -5,14 +5,17 @@
 
 mod alarms;
 mod call;
+mod deliveries;
 mod dialect;
 mod error;
 mod history;
 mod metrics;
 mod openapi;
+mod preview;
 mod query;
 mod quotas;
 mod shown;
+mod silences;
 mod state;
 mod versions;
 
@@ -54,11 +57,14 @@ pub fn routes() -> Vec<Route> {
         versions::routes(),
         openapi::routes(),
         alarms::routes(),
+        preview::routes(),
         state::routes(),
         history::routes(),
         query::routes(),
         quotas::routes(),
         metrics::routes(),
+        silences::routes(),
+        deliveries::routes(),
     ];
     nouns.into_iter().flatten().collect()
 }

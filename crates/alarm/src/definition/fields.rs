@@ -14,7 +14,7 @@ pub(crate) struct Fields<'a> {
 }
 
 /// A field's value that cannot be.
-pub(super) fn invalid(field: &str, value: &str, reason: &str) -> DefinitionError {
+pub(crate) fn invalid(field: &str, value: &str, reason: &str) -> DefinitionError {
     let text = format!("Invalid input for field/attribute {field}. Value: '{value}'. {reason}");
     DefinitionError::Invalid(text)
 }
@@ -82,7 +82,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A text, if the field is there; null is nothing inside.
-    pub(super) fn given_text(
+    pub(crate) fn given_text(
         &mut self,
         name: &'static str,
     ) -> Result<Option<Option<String>>, DefinitionError> {
@@ -95,7 +95,7 @@ impl<'a> Fields<'a> {
     }
 
     /// A text that need not be there; null is none.
-    pub(super) fn optional_text(&mut self, name: &'static str) -> Result<Option<String>, DefinitionError> {
+    pub(crate) fn optional_text(&mut self, name: &'static str) -> Result<Option<String>, DefinitionError> {
         Ok(self.given_text(name)?.flatten())
     }
 

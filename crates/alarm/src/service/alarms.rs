@@ -15,7 +15,7 @@ const NOT_EVALUATED: &str = "Not evaluated yet";
 const ATTEMPTS: usize = 8;
 
 impl AlarmService {
-    fn judgement(&self, caller: &Caller) -> Judgement {
+    pub(super) fn judgement(&self, caller: &Caller) -> Judgement {
         Judgement { max_actions: self.parts.settings.max_actions, is_admin: self.sees_all(caller) }
     }
 
@@ -65,7 +65,7 @@ impl AlarmService {
 
     /// Whose a new alarm is: what an administrator says, else the caller's. A user whose token is for no project must say it,
     /// or the alarm would be nobody's.
-    fn owner_of_new(
+    pub(super) fn owner_of_new(
         &self,
         draft: &Draft,
         caller: &Caller,
@@ -207,7 +207,7 @@ impl AlarmService {
 }
 
 /// The part of an alarm that its definition says. The rest is to be filled in.
-fn defined(draft: Draft) -> Alarm {
+pub(super) fn defined(draft: Draft) -> Alarm {
     Alarm {
         id: AlarmId(String::new()),
         version: 0,

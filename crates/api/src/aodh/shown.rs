@@ -1,7 +1,8 @@
 //! Forms of answers, with keys in upstream's order.
 
 use nephometer_alarm::definition;
-use nephometer_alarm::service::{constraints, naive};
+use nephometer_alarm::service::{Preview, constraints, naive};
+use nephometer_drivers::Silence;
 use nephometer_model::{Alarm, AlarmChange, AlarmCounts, AlarmRule, Quota};
 use serde_json::{Map, Value, json};
 
@@ -131,5 +132,36 @@ pub(super) fn counts(counts: &AlarmCounts) -> Value {
             "ok": counts.ok,
             "alarm": counts.alarm,
         },
+    })
+}
+
+/// What a rule would have made of the past.
+pub(super) fn preview(preview: &Preview) -> Value {
+    let transitions = preview.transitions.iter().map(|transition| {
+        json!({
+            "timestamp": naive(transition.at),
+            "state": transition.state.as_str(),
+            "reason": transition.reason,
+            "reason_data": transition.reason_data,
+        })
+    });
+    json!({
+        "start": naive(preview.start),
+        "stop": naive(preview.stop),
+        "state": preview.state.as_str(),
+        "transitions": transitions.collect::<Vec<_>>(),
+    })
+}
+
+/// A silence.
+pub(super) fn silence(silence: &Silence) -> Value {
+    json!({
+        "silence_id": silence.id,
+        "project_id": silence.project_id,
+        "user_id": silence.user_id,
+        "filter": silence.filter,
+        "comment": silence.comment,
+        "starts_at": naive(silence.starts_at),
+        "ends_at": naive(silence.ends_at),
     })
 }

@@ -4,8 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod alarms;
+mod beyond;
 mod cases;
 mod complex;
+mod deliveries;
 mod front;
 mod history;
 mod mended;
