@@ -150,6 +150,7 @@ fn explanation(status: StatusCode, asked: &Asked) -> String {
 mod tests {
     use http::{HeaderMap, Method};
     use nephometer_drivers::AuthError;
+    use serde_json::Value;
 
     use super::*;
 
