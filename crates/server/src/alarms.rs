@@ -20,6 +20,7 @@ use nephometer_openstack::keystone::{KeystoneError, NewTrust, Request, Session};
 use serde_json::Value;
 use tokio::sync::{Mutex, Notify};
 
+use crate::alarm_bus::{self, Inbox};
 use crate::config::{AlarmSection, Config};
 use crate::wiring::Parts;
 
@@ -30,6 +31,8 @@ pub(crate) struct Alarms {
     pub(crate) evaluator: Option<Evaluator>,
     /// Where it delivers messages.
     pub(crate) dispatcher: Option<Dispatcher>,
+    /// What it hears on the message bus.
+    pub(crate) inboxes: Vec<Inbox>,
 }
 
 impl Alarms {
@@ -62,7 +65,8 @@ impl Alarms {
             service.wake(handle.news());
         }
         let dispatcher = config.alarm_notifier.enabled.then(|| dispatcher(config, parts, &deliveries));
-        Ok(Self { service, evaluator, dispatcher: dispatcher.transpose()? })
+        let inboxes = alarm_bus::inboxes(config, parts, &deliveries)?;
+        Ok(Self { service, evaluator, dispatcher: dispatcher.transpose()?, inboxes })
     }
 }
 
@@ -71,14 +75,15 @@ fn dispatcher(config: &Config, parts: &Parts, deliveries: &Arc<Notify>) -> Resul
     let clock = Arc::clone(&parts.clock) as Arc<dyn Clock>;
     let webhooks = settings.webhooks(config.alarms_are_local())?;
     let webhooks = WebhookNotifier::new(webhooks, None, Arc::clone(&clock)).context("alarm_notifier")?;
+    let own = Notifiers::local().with(&WebhookNotifier::SCHEMES, webhooks);
     let parts = DispatcherParts {
         store: Arc::clone(&parts.index) as Arc<dyn AlarmStore>,
+        notifiers: alarm_bus::notifiers(config, &clock)?.unwrap_or(own),
         clock,
-        notifiers: Notifiers::local().with(&WebhookNotifier::SCHEMES, webhooks),
         deliveries: Arc::clone(deliveries),
         member: parts.clock.uuid(),
     };
-    Ok(Dispatcher::new(parts, settings.dispatcher()))
+    Ok(Dispatcher::new(parts, alarm_bus::pace(config, settings.dispatcher())))
 }
 
 fn evaluator(settings: &AlarmSection, parts: &Parts, deliveries: &Arc<Notify>) -> Evaluator {

@@ -3,6 +3,7 @@
 //! are pure and report every problem at once; opening files and sockets comes later.
 
 mod alarm;
+mod alarm_bus;
 mod check;
 mod http;
 mod index;
@@ -15,9 +16,12 @@ mod tls;
 use std::fmt;
 
 use nephometer_openstack::keystone::AuthtokenSettings;
+use nephometer_openstack::messaging::MessagingSettings;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use alarm::{AlarmApiSection, AlarmAuthMode, AlarmSection};
+use alarm_bus::AlarmBusSection;
+pub(crate) use alarm_bus::DeliverBy;
 use check::is_loopback;
 pub(crate) use check::parse_listen;
 pub(crate) use http::HttpSection;
@@ -49,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) metric: MetricSection,
     pub(crate) alarm: AlarmSection,
     pub(crate) alarm_notifier: AlarmNotifierSection,
+    pub(crate) messaging: MessagingSettings,
+    pub(crate) alarm_bus: AlarmBusSection,
     pub(crate) policy: PolicySection,
     pub(crate) alarm_policy: PolicySection,
     pub(crate) statsd: StatsdSection,

@@ -2,6 +2,7 @@
 //!
 //! `cli` says what can be asked, `commands` does it, `wiring` builds what the roles stand on, `roles` runs them.
 
+mod alarm_bus;
 mod alarms;
 mod bench;
 mod certificates;

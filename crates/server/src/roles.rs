@@ -4,6 +4,7 @@
 pub(crate) mod admin;
 pub(crate) mod alarm_api;
 pub(crate) mod alarm_expirer;
+pub(crate) mod bus_listener;
 pub(crate) mod evaluator;
 pub(crate) mod expirer;
 pub(crate) mod metric_api;

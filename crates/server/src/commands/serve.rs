@@ -18,8 +18,8 @@ use crate::identity::Recognition;
 use crate::logging;
 use crate::policy_file::PolicyFile;
 use crate::roles::{
-    Handle, Shutdown, Stop, admin, alarm_api, alarm_expirer, evaluator, expirer, metric_api, notifier,
-    reload, self_monitoring, statsd,
+    Handle, Shutdown, Stop, admin, alarm_api, alarm_expirer, bus_listener, evaluator, expirer, metric_api,
+    notifier, reload, self_monitoring, statsd,
 };
 use crate::run_file::{DataDirLock, RunFile};
 use crate::telemetry::Telemetry;
@@ -162,6 +162,9 @@ impl Common<'_> {
         let mut roles = vec![alarm_expirer::start(store, clock, &self.config.alarm, self.shutdown.clone())];
         if let Some(dispatcher) = alarms.dispatcher {
             roles.push(notifier::start(dispatcher, self.shutdown.clone()));
+        }
+        for inbox in alarms.inboxes {
+            roles.push(bus_listener::start(inbox, self.shutdown.clone()));
         }
         if let Some(evaluator) = alarms.evaluator {
             roles.push(evaluator::start(evaluator, self.shutdown.clone()));

@@ -121,6 +121,7 @@ impl Config {
         problems.extend(self.alarm_api.http.problems("alarm_api"));
         problems.extend(self.alarm.problems());
         problems.extend(self.alarm_notifier.problems());
+        problems.extend(self.alarm_bus.problems(&self.messaging));
         problems.extend(seconds_problem("statsd.flush_delay_seconds", self.statsd.flush_delay_seconds));
     }
 
