@@ -1,14 +1,16 @@
 //! Builds the alarm service, its evaluator and its notifier, and what they need of Keystone: trusts of alarms' owners, and the project of
 //! the cloud's collectors.
 
+mod cloud;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use async_trait::async_trait;
 use http::{Method, StatusCode};
 use nephometer_alarm::evaluate::{Evaluator, EvaluatorParts, Recorder, Sources};
-use nephometer_alarm::notify::{Dispatcher, DispatcherParts, Notifiers, WebhookNotifier};
+use nephometer_alarm::notify::{Dispatcher, DispatcherParts};
 use nephometer_alarm::service::{
     AlarmError, AlarmParts, AlarmService, Caller, CollectorProject, TrustKeeper,
 };
@@ -58,24 +60,29 @@ impl Alarms {
             settings: settings.service(),
         }));
         let deliveries = Arc::new(Notify::new());
-        let evaluator = settings.evaluate.then(|| evaluator(settings, parts, &deliveries));
+        let evaluator =
+            settings.evaluate.then(|| evaluator(settings, parts, session, &deliveries)).transpose()?;
         if let Some(evaluator) = &evaluator {
             let handle = evaluator.handle();
             parts.service.observe(handle.observer());
             service.wake(handle.news());
         }
-        let dispatcher = config.alarm_notifier.enabled.then(|| dispatcher(config, parts, &deliveries));
+        let dispatcher = config.alarm_notifier.enabled.then(|| dispatcher(config, parts, session, &deliveries));
         let inboxes = alarm_bus::inboxes(config, parts, &deliveries)?;
         Ok(Self { service, evaluator, dispatcher: dispatcher.transpose()?, inboxes })
     }
 }
 
-fn dispatcher(config: &Config, parts: &Parts, deliveries: &Arc<Notify>) -> Result<Dispatcher> {
+fn dispatcher(
+    config: &Config,
+    parts: &Parts,
+    session: Option<&Arc<Session>>,
+    deliveries: &Arc<Notify>,
+) -> Result<Dispatcher> {
     let settings = &config.alarm_notifier;
     let clock = Arc::clone(&parts.clock) as Arc<dyn Clock>;
     let webhooks = settings.webhooks(config.alarms_are_local())?;
-    let webhooks = WebhookNotifier::new(webhooks, None, Arc::clone(&clock)).context("alarm_notifier")?;
-    let own = Notifiers::local().with(&WebhookNotifier::SCHEMES, webhooks);
+    let own = cloud::notifiers(webhooks, session, &clock)?;
     let parts = DispatcherParts {
         store: Arc::clone(&parts.index) as Arc<dyn AlarmStore>,
         notifiers: alarm_bus::notifiers(config, &clock)?.unwrap_or(own),
@@ -86,23 +93,29 @@ fn dispatcher(config: &Config, parts: &Parts, deliveries: &Arc<Notify>) -> Resul
     Ok(Dispatcher::new(parts, alarm_bus::pace(config, settings.dispatcher())))
 }
 
-fn evaluator(settings: &AlarmSection, parts: &Parts, deliveries: &Arc<Notify>) -> Evaluator {
+fn evaluator(
+    settings: &AlarmSection,
+    parts: &Parts,
+    session: Option<&Arc<Session>>,
+    deliveries: &Arc<Notify>,
+) -> Result<Evaluator> {
+    let clock = Arc::clone(&parts.clock) as Arc<dyn Clock>;
     let sources = Sources {
         reader: Arc::clone(&parts.service) as Arc<dyn MetricReader>,
-        prometheus: None,
-        members: None,
+        prometheus: cloud::prometheus(session, &settings.prometheus_project_label_name, &clock)?,
+        members: cloud::pools(session),
         store: Arc::clone(&parts.index) as Arc<dyn AlarmStore>,
     };
     let ids = Arc::clone(&parts.clock) as Arc<dyn IdSource>;
     let parts = EvaluatorParts {
         sources,
         leases: Arc::clone(&parts.index) as Arc<dyn LeaseStore>,
-        clock: Arc::clone(&parts.clock) as Arc<dyn Clock>,
+        clock,
         recorder: Recorder::new(Arc::clone(&ids), settings.recording()),
         deliveries: Arc::clone(deliveries),
         member: ids.uuid(),
     };
-    Evaluator::new(parts, settings.evaluator())
+    Ok(Evaluator::new(parts, settings.evaluator()))
 }
 
 /// So long it is remembered which project the collectors' is.

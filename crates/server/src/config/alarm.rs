@@ -31,6 +31,8 @@ pub(crate) struct AlarmSection {
     pub(crate) additional_ingestion_lag_seconds: u32,
     /// Members of load balancers are left out so long after they were made.
     pub(crate) member_creation_time_seconds: u32,
+    /// The label by which series of Prometheus say their project; queries of tenants are narrowed by it.
+    pub(crate) prometheus_project_label_name: String,
     /// The project under which collectors store what they measure of all projects.
     pub(crate) gnocchi_external_project_owner: String,
     /// The domain of that project.
@@ -51,6 +53,7 @@ impl Default for AlarmSection {
             evaluation_interval_seconds: 60,
             additional_ingestion_lag_seconds: 0,
             member_creation_time_seconds: 120,
+            prometheus_project_label_name: "project".to_owned(),
             gnocchi_external_project_owner: "service".to_owned(),
             gnocchi_external_domain_name: "Default".to_owned(),
         }
@@ -91,6 +94,8 @@ impl AlarmSection {
             project_quota: limit(self.project_alarm_quota),
             user_quota: limit(self.user_alarm_quota),
             counts_evaluations: self.enable_evaluation_results_metrics,
+            evaluation_interval_seconds: self.evaluation_interval_seconds,
+            ingestion_lag_seconds: self.additional_ingestion_lag_seconds.into(),
         }
     }
 
