@@ -2,11 +2,12 @@
 //! outcome is what the API's table says. Ignored where nobody asked for a Keystone: `./test keystone` runs these, and so
 //! does `cargo test -p nephometer-api --test keystone -- --ignored`.
 //!
-//! An API brings a list of routes, a table (a TOML file: see `table`) and a world to ask about (`metric` makes the metric
-//! API's). A route without a row fails a test that needs no Keystone.
+//! An API brings a list of routes, a table (a TOML file: see `table`) and a world to ask about (`metric` and `alarm`
+//! make those of our APIs). A route without a row fails a test that needs no Keystone.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+mod alarm;
 mod callers;
 mod matrix;
 mod metric;
@@ -23,6 +24,17 @@ fn every_route_of_the_metric_api_has_its_row() {
 #[ignore = "needs Keystone: ./test keystone"]
 async fn tenants_of_the_metric_api() {
     matrix::run(&metric::api()).await;
+}
+
+#[test]
+fn every_route_of_the_alarm_api_has_its_row() {
+    matrix::require_rows(&alarm::api());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs Keystone: ./test keystone"]
+async fn tenants_of_the_alarm_api() {
+    matrix::run(&alarm::api()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

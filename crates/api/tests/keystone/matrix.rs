@@ -132,7 +132,7 @@ impl<'a> Trial<'a> {
         let answer = self.full.ask(caller, &question).await;
         self.asked += 1;
         let wanted = self.table.status(row, caller);
-        let whose = Whose { row, caller, wanted };
+        let whose = Whose { row, caller, column: self.table.column(caller), wanted };
         let mut wrong = self.wrong_status(whose, &answer);
         wrong.extend(self.wrong_sight(whose, &question, &answer));
         if caller.is_blind {
@@ -202,13 +202,14 @@ impl<'a> Trial<'a> {
 struct Whose<'a> {
     row: &'a Row,
     caller: &'a Caller,
+    column: &'static str,
     /// The status that it should get.
     wanted: u16,
 }
 
 impl Whose<'_> {
     fn is_among(self, names: &Names) -> bool {
-        names.have(self.caller, self.wanted)
+        names.have(self.column, self.wanted)
     }
 }
 

@@ -72,12 +72,18 @@ impl Table {
         table
     }
 
+    /// The column of the caller: its own where the table has one, else that of the caller like whom it is treated.
+    pub(crate) fn column(&self, caller: &Caller) -> &'static str {
+        let has_own = self.callers.iter().any(|name| name == caller.name);
+        if has_own { caller.name } else { caller.column }
+    }
+
     /// The status that the caller gets.
     pub(crate) fn status(&self, row: &Row, caller: &Caller) -> u16 {
         if !caller.is_signed_in {
             return row.unsigned.unwrap_or(401);
         }
-        let column = self.callers.iter().position(|name| name == caller.column);
+        let column = self.callers.iter().position(|name| name == self.column(caller));
         let column = column.unwrap_or_else(|| panic!("no column for {}", caller.name));
         let mut statuses = row.statuses.split_whitespace();
         let status = if statuses.clone().count() == 1 { statuses.next() } else { statuses.nth(column) };
@@ -108,8 +114,8 @@ impl Row {
 }
 
 impl Names {
-    /// Whether the caller is meant, who should get `status`.
-    pub(crate) fn have(&self, caller: &Caller, status: u16) -> bool {
-        self.0.split_whitespace().any(|name| name == caller.column || (name == "granted" && status < 300))
+    /// Whether the caller of a column is meant, who should get `status`.
+    pub(crate) fn have(&self, column: &str, status: u16) -> bool {
+        self.0.split_whitespace().any(|name| name == column || (name == "granted" && status < 300))
     }
 }
