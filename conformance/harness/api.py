@@ -8,12 +8,14 @@ from typing import Any
 
 
 class Api:
-    """Speaks to a server on the loopback interface as one basic-auth user."""
+    """Speaks to a server on the loopback interface as one basic-auth user, or as what the `extra` headers say."""
 
-    def __init__(self, port: int, user: str = "admin", prefix: str = "", seconds: float = 60) -> None:
+    def __init__(self, port: int, user: str = "admin", prefix: str = "", seconds: float = 60,
+                 extra: dict[str, str] | None = None) -> None:
         self.port = port
         self.prefix = prefix
         self.seconds = seconds
+        self.extra = extra or {}
         self.authorization = "basic " + base64.b64encode(f"{user}:".encode()).decode()
         self.connection: http.client.HTTPConnection | None = None
         self.headers: dict[str, str] = {}
@@ -28,7 +30,7 @@ class Api:
         """One request on the kept connection; returns status and raw body, and keeps the headers of the answer."""
         if self.connection is None:
             self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=self.seconds)
-        headers = {"Authorization": self.authorization, "Accept": "application/json"}
+        headers = {"Authorization": self.authorization, "Accept": "application/json", **self.extra}
         if body is not None:
             headers["Content-Type"] = content_type
         try:
