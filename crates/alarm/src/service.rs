@@ -39,6 +39,10 @@ pub struct AlarmSettings {
     pub user_quota: Option<u64>,
     /// Whether evaluations are counted and counters shown.
     pub counts_evaluations: bool,
+    /// Seconds from evaluation to evaluation in a preview that does not say otherwise.
+    pub evaluation_interval_seconds: u32,
+    /// Windows of previews reach back that much further, as the evaluator's do; seconds.
+    pub ingestion_lag_seconds: i64,
 }
 
 impl Default for AlarmSettings {
@@ -49,6 +53,8 @@ impl Default for AlarmSettings {
             project_quota: None,
             user_quota: None,
             counts_evaluations: false,
+            evaluation_interval_seconds: 60,
+            ingestion_lag_seconds: 0,
         }
     }
 }
@@ -103,6 +109,9 @@ pub enum AlarmError {
         /// Its project.
         project: String,
     },
+    /// As many silences as a project may have are there: 403.
+    #[error("A project may have {0} silences at a time")]
+    TooManySilences(usize),
     /// Counters are not kept: 403.
     #[error("metrics endpoint is disabled")]
     NoCounters,

@@ -5,7 +5,7 @@ use nephometer_model::{Alarm, Operator, Timestamp, python};
 use regex::Regex;
 use serde_json::Value;
 
-use crate::query::{Listed, parse_filter};
+use crate::query::{Listed, QueryError, parse_filter};
 
 /// A filter whose regular expressions are ready.
 #[derive(Debug, Clone)]
@@ -134,6 +134,26 @@ fn any(tests: impl Iterator<Item = Option<bool>>) -> Option<bool> {
         }
     }
     known.then_some(false)
+}
+
+/// Judges the JSON text of a silence's filter.
+///
+/// # Errors
+/// What of it is not in the language of complex queries, a regular expression that is none included.
+pub fn check_filter(text: &str) -> Result<(), QueryError> {
+    fn patterns(filter: &AlarmFilter) -> Result<(), QueryError> {
+        match filter {
+            AlarmFilter::Matches(_, pattern) => {
+                let refuse =
+                    |error: regex::Error| QueryError(format!("Filter expression not valid: {error}"));
+                Regex::new(pattern).map(drop).map_err(refuse)
+            }
+            AlarmFilter::And(filters) | AlarmFilter::Or(filters) => filters.iter().try_for_each(patterns),
+            AlarmFilter::Not(filter) => patterns(filter),
+            AlarmFilter::All | AlarmFilter::Compare(..) | AlarmFilter::In(..) => Ok(()),
+        }
+    }
+    patterns(&parse_filter(Listed::Alarms, text)?.0)
 }
 
 /// A silence, understood.

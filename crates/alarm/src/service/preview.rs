@@ -7,12 +7,12 @@ use serde_json::{Map, Value};
 use super::alarms::defined;
 use super::{AlarmError, AlarmService, Caller, own_project};
 use crate::definition::{DefinitionError, Draft, Fields, invalid, missing};
-use crate::evaluate::{PreviewError, PreviewRequest, PreviewTransition, preview};
+use crate::evaluate::{PreviewError, PreviewRequest, PreviewTransition, Previewed, preview};
 
 /// How far back a preview begins where nothing else is said.
 const USUAL_SECONDS: i64 = 86_400;
-/// Seconds from evaluation to evaluation where nothing else is said.
-const USUAL_EVERY_SECONDS: i64 = 60;
+/// Most seconds from evaluation to evaluation.
+const MAX_EVERY_SECONDS: i64 = 86_400;
 
 /// What a rule would have made of the past.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,11 +25,14 @@ pub struct Preview {
     pub state: AlarmState,
     /// Every change of state.
     pub transitions: Vec<PreviewTransition>,
+    /// What the rule reads that is not there, for people.
+    pub warnings: Vec<String>,
 }
 
 impl AlarmService {
     /// Tries the alarm of a body (`alarm`, as in a POST of alarms, whose name may be missing) on the time from `start` (a day
-    /// ago) to `stop` (now), evaluated every `evaluation_interval` seconds (60). Nothing is stored and nobody is told.
+    /// ago) to `stop` (now, and never later), evaluated every `every` seconds (as the evaluator does it). Nothing is stored and
+    /// nobody is told.
     pub async fn preview(&self, caller: &Caller, body: &Value) -> Result<Preview, AlarmError> {
         let now = self.parts.clock.now_micros();
         let mut fields = Fields::of(body, "body")?;
@@ -40,7 +43,11 @@ impl AlarmService {
         };
         let day_ago = Timestamp::from_ns(now.ns() - Timespan::from_seconds(USUAL_SECONDS).ns());
         let (start, stop) = (point("start", day_ago)?, point("stop", now)?);
-        let every = fields.integer("evaluation_interval", 1, 86_400)?.unwrap_or(USUAL_EVERY_SECONDS);
+        let stop = stop.min(now);
+        let settings = &self.parts.settings;
+        let every = fields.integer("every", 1, MAX_EVERY_SECONDS)?;
+        let every_seconds =
+            every.and_then(|every| u32::try_from(every).ok()).unwrap_or(settings.evaluation_interval_seconds);
         fields.finish()?;
         let draft = Draft::parse(&alarm, self.judgement(caller))?;
         self.require_own("telemetry:create_alarm", caller)?;
@@ -50,13 +57,12 @@ impl AlarmService {
         }
         let (user_id, project_id) = self.owner_of_new(&draft, caller)?;
         let mut alarm = Alarm { id: AlarmId(String::new()), user_id, project_id, ..defined(draft) };
-        let before = alarm.state;
         self.confine(&mut alarm, caller).await?;
-        let every_seconds = u32::try_from(every).unwrap_or(u32::MAX);
-        let request = PreviewRequest { alarm, start, stop, every_seconds, ingestion_lag_seconds: 0 };
-        let transitions = preview(&*self.parts.reader, request).await.map_err(refused)?;
-        let state = transitions.last().map_or(before, |transition| transition.state);
-        Ok(Preview { start, stop, state, transitions })
+        let ingestion_lag_seconds = settings.ingestion_lag_seconds;
+        let request = PreviewRequest { alarm, start, stop, every_seconds, ingestion_lag_seconds };
+        let Previewed { transitions, state, warnings } =
+            preview(&*self.parts.reader, request).await.map_err(refused)?;
+        Ok(Preview { start, stop, state, transitions, warnings })
     }
 }
 
@@ -68,5 +74,8 @@ fn named(alarm: &Value) -> Value {
 }
 
 fn refused(error: PreviewError) -> AlarmError {
-    DefinitionError::Invalid(error.to_string()).into()
+    match error {
+        PreviewError::Unavailable(text) => AlarmError::Unavailable(text),
+        other => DefinitionError::Invalid(other.to_string()).into(),
+    }
 }

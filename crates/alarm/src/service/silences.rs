@@ -8,8 +8,12 @@ use uuid::Uuid;
 
 use super::{AlarmError, AlarmService, Caller, own_project, own_user};
 use crate::definition::{Fields, invalid, missing};
-use crate::query::{Listed, parse_filter};
+use crate::evaluate::check_filter;
 
+/// Most silences that a project may have at a time: every message that comes up is held against each of them.
+const MAX_SILENCES: usize = 100;
+/// Longest filter in bytes.
+const MAX_FILTER_BYTES: usize = 4096;
 /// The filter of a silence about all alarms.
 const EVERY_ALARM: &str = "{\"!=\": {\"alarm_id\": \"\"}}";
 
@@ -49,8 +53,13 @@ impl AlarmService {
             let text = body["ends_at"].as_str().unwrap_or_default();
             return Err(invalid("ends_at", text, "It must be after starts_at and after now").into());
         }
-        parse_filter(Listed::Alarms, &filter)?;
+        if filter.len() > MAX_FILTER_BYTES {
+            let text = format!("Value is longer than {MAX_FILTER_BYTES} bytes");
+            return Err(invalid("filter", &filter[..filter.floor_char_boundary(40)], &text).into());
+        }
+        check_filter(&filter)?;
         let project_id = self.silenced_project(caller, project)?;
+        self.check_silences(project_id.as_deref(), now).await?;
         let silence = Silence {
             id: self.parts.ids.uuid(),
             project_id,
@@ -63,6 +72,13 @@ impl AlarmService {
         self.parts.store.put_silence(silence.clone()).await?;
         self.changed();
         Ok(silence)
+    }
+
+    /// Refuses where the project has as many silences as it may have; administrators' own are not counted.
+    async fn check_silences(&self, project: Option<&str>, now: Timestamp) -> Result<(), AlarmError> {
+        let Some(project) = project else { return Ok(()) };
+        let known = self.parts.store.silences(Some(project), now).await?;
+        if known.len() < MAX_SILENCES { Ok(()) } else { Err(AlarmError::TooManySilences(MAX_SILENCES)) }
     }
 
     /// The project whose alarms are silenced; nothing for all.

@@ -119,9 +119,10 @@ impl From<AlarmError> for ApiError {
             AlarmError::Definition(DefinitionError::ActionNotAllowed(_))
             | AlarmError::NotAuthorized { .. } => StatusCode::UNAUTHORIZED,
             AlarmError::NoSuchAlarm(_) => StatusCode::NOT_FOUND,
-            AlarmError::Forbidden | AlarmError::QuotaExceeded { .. } | AlarmError::NoCounters => {
-                StatusCode::FORBIDDEN
-            }
+            AlarmError::Forbidden
+            | AlarmError::QuotaExceeded { .. }
+            | AlarmError::TooManySilences(_)
+            | AlarmError::NoCounters => StatusCode::FORBIDDEN,
             AlarmError::Refused { status, .. } => {
                 StatusCode::from_u16(*status).unwrap_or(StatusCode::BAD_REQUEST)
             }

@@ -140,7 +140,8 @@ pub(super) fn preview(preview: &Preview) -> Value {
     let transitions = preview.transitions.iter().map(|transition| {
         json!({
             "timestamp": naive(transition.at),
-            "state": transition.state.as_str(),
+            "previous": transition.previous.as_str(),
+            "current": transition.state.as_str(),
             "reason": transition.reason,
             "reason_data": transition.reason_data,
         })
@@ -150,6 +151,7 @@ pub(super) fn preview(preview: &Preview) -> Value {
         "stop": naive(preview.stop),
         "state": preview.state.as_str(),
         "transitions": transitions.collect::<Vec<_>>(),
+        "warnings": preview.warnings,
     })
 }
 

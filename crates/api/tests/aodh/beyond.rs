@@ -3,7 +3,7 @@
 use nephometer_testkit::alarm_app::{AlarmApp, Who};
 use serde_json::{Value, json};
 
-use super::support::{ADMIN, NOBODY, OWNER, STRANGER, of_type};
+use super::support::{ADMIN, NOBODY, OWNER, SECOND_NS, STRANGER, of_type};
 
 fn text(answer: &Value) -> &str {
     answer["error_message"]["faultstring"].as_str().unwrap()
@@ -30,15 +30,19 @@ async fn a_rule_is_tried_on_what_was_and_nothing_is_stored() {
     let transitions = preview["transitions"].as_array().unwrap();
     assert_eq!(transitions.len(), 1, "{preview}");
     assert_eq!(transitions[0]["timestamp"], "2025-12-31T22:00:00");
+    let states = [&transitions[0]["previous"], &transitions[0]["current"]];
+    assert_eq!(states, [&json!("ok"), &json!("insufficient data")]);
     assert!(!transitions[0]["reason"].as_str().unwrap().is_empty());
+    let warning = "metric cpu of resource vm: the resource does not exist";
+    assert_eq!(preview["warnings"], json!([warning]));
     assert_eq!(app.get(OWNER, "/v2/alarms").await.expect(200).json(), json!([]));
     for (body, expected) in [
         (json!({}), "alarm. Value: 'None'. Mandatory field missing."),
         (json!({"alarm": alarm, "start": "now", "stop": "-1 hour"}), "start must be before stop"),
         (json!({"alarm": alarm, "start": "yesterday-ish"}), "Unable to convert timestamps"),
         (json!({"alarm": alarm, "begin": "now"}), "Unknown attribute for argument body: begin"),
-        (json!({"alarm": alarm, "evaluation_interval": 0}), "Value should be greater or equal to 1"),
-        (json!({"alarm": alarm, "start": "2000-01-01", "evaluation_interval": 1}), "are allowed"),
+        (json!({"alarm": alarm, "every": 0}), "Value should be greater or equal to 1"),
+        (json!({"alarm": alarm, "start": "2000-01-01", "every": 1}), "are allowed"),
         (
             json!({"alarm": of_type("event", &json!({}))}),
             "alarms of type event watch nothing whose past is known",
@@ -79,6 +83,8 @@ async fn silences_are_their_projects() {
         (OWNER, json!({"ends_at": "-1 hour"}), 400),
         (OWNER, json!({"ends_at": "+1 hour", "starts_at": "+2 hours"}), 400),
         (OWNER, json!({"ends_at": "+1 hour", "filter": "{"}), 400),
+        (OWNER, json!({"ends_at": "+1 hour", "filter": "{\"=~\": {\"name\": \"(\"}}"}), 400),
+        (OWNER, json!({"ends_at": "+1 hour", "filter": "é".repeat(3000)}), 400),
         (OWNER, json!({"ends_at": "+1 hour", "until": "later"}), 400),
     ] {
         made(who, body, status).await;
@@ -95,4 +101,18 @@ async fn silences_are_their_projects() {
     app.delete(OWNER, &one).await.expect(204);
     app.delete(OWNER, &one).await.expect(404);
     assert_eq!(listed(OWNER, "").await, 0);
+}
+
+#[tokio::test]
+async fn a_project_has_not_too_many_silences() {
+    let app = AlarmApp::start().await.unwrap();
+    let body = json!({"ends_at": "+1 hour"});
+    for _ in 0..100 {
+        app.post(OWNER, "/v2/silences", &body).await.expect(201);
+    }
+    let refused = app.post(OWNER, "/v2/silences", &body).await.expect(403).json();
+    assert_eq!(text(&refused), "A project may have 100 silences at a time");
+    app.post(STRANGER, "/v2/silences", &body).await.expect(201);
+    app.clock.advance_ns(3_600 * SECOND_NS);
+    app.post(OWNER, "/v2/silences", &body).await.expect(201);
 }
