@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -112,6 +112,29 @@ impl Drop for Server {
     }
 }
 
+/// Takes one request and answers it; its path and body.
+fn take_call(listener: &TcpListener) -> (String, Value) {
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut lines = BufReader::new(stream.try_clone().unwrap());
+    let (mut first, mut length) = (String::new(), 0);
+    lines.read_line(&mut first).unwrap();
+    loop {
+        let mut line = String::new();
+        lines.read_line(&mut line).unwrap();
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap();
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    let mut body = vec![0; length];
+    lines.read_exact(&mut body).unwrap();
+    stream.write_all(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n").unwrap();
+    (first.split(' ').nth(1).unwrap().to_owned(), serde_json::from_slice(&body).unwrap())
+}
+
 /// A point in time `seconds` ago, as Gnocchi takes it.
 fn ago(seconds: i64) -> Value {
     json!(format!("{} seconds", -seconds))
@@ -128,7 +151,9 @@ fn measures_change_states_and_what_was_decided_stays() {
     let (status, made) = server.measure("POST /v1/resource/generic", &resource);
     assert_eq!(status, 201, "{made}");
     let cpu = made["metrics"]["cpu"].as_str().unwrap();
+    let receiver = TcpListener::bind("127.0.0.1:0").unwrap();
     let alarm = json!({
+        "alarm_actions": [format!("http://{}/hook", receiver.local_addr().unwrap())],
         "name": "busy",
         "type": "gnocchi_resources_threshold",
         "gnocchi_resources_threshold_rule": {
@@ -143,6 +168,12 @@ fn measures_change_states_and_what_was_decided_stays() {
         (0..70).rev().map(|second| json!({"timestamp": ago(second), "value": 42})).collect();
     assert_eq!(server.measure(&format!("POST /v1/metric/{cpu}/measures"), &json!(measures)).0, 202);
     server.reaches(id, "alarm");
+    let (path, told) = take_call(&receiver);
+    assert_eq!(
+        (path.as_str(), &told["alarm_id"], &told["current"]),
+        ("/hook", &json!(id), &json!("alarm")),
+        "{told}"
+    );
     let (_, history) = server.alarm(OWNER, &format!("GET /v2/alarms/{id}/history"), &Value::Null);
     assert_eq!(history[0]["type"], "state transition", "{history}");
     let detail: Value = serde_json::from_str(history[0]["detail"].as_str().unwrap()).unwrap();
