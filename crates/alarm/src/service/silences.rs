@@ -14,6 +14,8 @@ use crate::evaluate::check_filter;
 const MAX_SILENCES: usize = 100;
 /// Longest filter in bytes.
 const MAX_FILTER_BYTES: usize = 4096;
+/// So much of a filter that is too long is shown to its sender.
+const SHOWN_CHARS: usize = 40;
 /// The filter of a silence about all alarms.
 const EVERY_ALARM: &str = "{\"!=\": {\"alarm_id\": \"\"}}";
 
@@ -55,7 +57,8 @@ impl AlarmService {
         }
         if filter.len() > MAX_FILTER_BYTES {
             let text = format!("Value is longer than {MAX_FILTER_BYTES} bytes");
-            return Err(invalid("filter", &filter[..filter.floor_char_boundary(40)], &text).into());
+            let shown: String = filter.chars().take(SHOWN_CHARS).collect();
+            return Err(invalid("filter", &shown, &text).into());
         }
         check_filter(&filter)?;
         let project_id = self.silenced_project(caller, project)?;
