@@ -1,5 +1,6 @@
 //! How long is waited between attempts.
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::time::Duration;
 
 /// The first pause.
@@ -26,7 +27,8 @@ impl Backoff {
     pub(super) fn pause(&mut self) -> Duration {
         let whole = self.0;
         self.0 = (whole * 2).min(LONGEST);
-        let spread = u32::from(uuid::Uuid::new_v4().as_bytes()[0]);
+        // Each state of this kind hashes by keys of its own.
+        let spread = u32::try_from(RandomState::new().hash_one(0) % 256).unwrap_or_default();
         whole / 2 + whole / 2 * spread / 255
     }
 }

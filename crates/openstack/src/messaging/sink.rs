@@ -49,8 +49,8 @@ impl RabbitSink {
 
     async fn open(&self) -> Result<Line, NotSent> {
         let connection = self.connector.connect().await.map_err(NotSent)?;
-        let channel = connection.create_channel().await.map_err(not_sent)?;
-        channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(not_sent)?;
+        let channel = connection.create_channel().await.map_err(|error| not_sent(&error))?;
+        channel.confirm_select(ConfirmSelectOptions::default()).await.map_err(|error| not_sent(&error))?;
         Ok(Line { connection, channel, declared: HashSet::new() })
     }
 }
@@ -90,7 +90,7 @@ impl Line {
         if !self.declared.contains(destination) {
             topology::declare(&self.connection, settings, &destination.exchange, &queue)
                 .await
-                .map_err(not_sent)?;
+                .map_err(|error| not_sent(&error))?;
             self.declared.insert(destination.clone());
         }
         let mut confirmations = Vec::with_capacity(messages.len());
@@ -105,10 +105,10 @@ impl Line {
             let (exchange, key) = (destination.exchange.as_str().into(), queue.as_str().into());
             let body = envelope::write(message);
             let published = self.channel.basic_publish(exchange, key, options, &body, properties);
-            confirmations.push(published.await.map_err(not_sent)?);
+            confirmations.push(published.await.map_err(|error| not_sent(&error))?);
         }
         for confirmation in confirmations {
-            match confirmation.await.map_err(not_sent)? {
+            match confirmation.await.map_err(|error| not_sent(&error))? {
                 Confirmation::Ack(None) => {}
                 Confirmation::Ack(Some(_)) => return Err(NotSent(format!("there is no queue {queue}"))),
                 _ => return Err(NotSent(format!("the server does not take messages for {queue}"))),
@@ -118,6 +118,6 @@ impl Line {
     }
 }
 
-fn not_sent(error: lapin::Error) -> NotSent {
+fn not_sent(error: &lapin::Error) -> NotSent {
     NotSent(error.to_string())
 }
