@@ -14,6 +14,8 @@ from harness import outcome
 
 PROJECTS = 4
 ALARMS_OF_A_PROJECT = 50
+# Alarms that are new in a round: their targets are not held by a notifier that was killed before.
+FRESH_ALARMS = 20
 # A new server evaluates when the leases of the one that was killed have ended.
 LEASE_SECONDS = 6.0
 WORK_SECONDS = 30.0
@@ -33,8 +35,11 @@ def wait_for_work(feeders: list[Feeder], before: int) -> bool:
     return False
 
 
-def round_of(world: World, feeders: list[Feeder], rng: random.Random, tally: outcome.Outcome, number: int) -> None:
-    """Load, kill at a random moment, start again: before a server can have taken over, around that time, or at work."""
+def round_of(world: World, old: list[Feeder], rng: random.Random, tally: outcome.Outcome, number: int) -> Feeder:
+    """Load on the alarms that all rounds feed and on new ones, kill at a random moment, start again: before a server can have
+    taken over, around that time, or at work. Returns the new alarms, which are fed again only at the end."""
+    fresh = Steps(world, f"fresh{number}", world.make(f"fresh{number}", FRESH_ALARMS))
+    feeders = [*old, fresh]
     before = sum(feeder.seen for feeder in feeders)
     for feeder in feeders:
         feeder.begin(last=False)
@@ -55,6 +60,7 @@ def round_of(world: World, feeders: list[Feeder], rng: random.Random, tally: out
             raise feeder.error
     world.receiver.mode = TAKE
     world.restart()
+    return fresh
 
 
 def settle(feeders: list[Feeder], tally: outcome.Outcome) -> None:
@@ -154,10 +160,12 @@ def run(rounds: int, seed: int, tally: outcome.Outcome) -> None:
         projects = [f"steps{number}" for number in range(PROJECTS)]
         feeders: list[Feeder] = [Steps(world, project, world.make(project, ALARMS_OF_A_PROJECT)) for project in projects]
         feeders.append(Rush(world, "rush", world.make("rush", ALARMS_OF_A_PROJECT), seed))
+        fresh: list[Feeder] = []
         for number in range(rounds):
-            round_of(world, feeders, rng, tally, number)
+            fresh.append(round_of(world, feeders, rng, tally, number))
             if number % 10 == 9:
-                print(f"round {number + 1}: {sum(feeder.seen for feeder in feeders)} steps", flush=True)
+                print(f"round {number + 1}: {sum(feeder.seen for feeder in feeders + fresh)} steps", flush=True)
+        feeders += fresh
         settle(feeders, tally)
         judge(world, feeders, tally)
     receiver.close()
