@@ -172,7 +172,7 @@ fn part(changes: &Value) -> Value {
     with(&whole, changes)
 }
 
-fn composite(first: Value) -> Value {
+fn composite(first: &Value) -> Value {
     let others = [
         part(&json!({"evaluation_periods": 4, "threshold": 200.0, "aggregation_method": "max"})),
         part(&json!({"evaluation_periods": 3, "threshold": 1000.0})),
@@ -183,7 +183,7 @@ fn composite(first: Value) -> Value {
 #[tokio::test]
 async fn composite_rules_are_kept_as_given() {
     let app = AlarmApp::start().await.unwrap();
-    let body = composite(part(&json!({})));
+    let body = composite(&part(&json!({})));
     let made = create(&app, OWNER, &body).await;
     assert_eq!(made["composite_rule"], body["composite_rule"]);
     let kept = found(&app, &made["alarm_id"]).await.rule.to_value();
@@ -195,7 +195,7 @@ async fn composite_rules_are_kept_as_given() {
 #[tokio::test]
 async fn parts_of_a_composite_rule_have_known_types() {
     let app = AlarmApp::start().await.unwrap();
-    let text = refusal(&app, OWNER, &composite(part(&json!({"type": "non-type"}))), 400).await;
+    let text = refusal(&app, OWNER, &composite(&part(&json!({"type": "non-type"}))), 400).await;
     assert!(text.contains("Unsupported sub-rule type"), "{text}");
 }
 
@@ -211,7 +211,7 @@ async fn parts_of_a_composite_rule_have_defaults() {
 #[tokio::test]
 async fn thresholds_of_a_composite_rule_are_numbers() {
     let app = AlarmApp::start().await.unwrap();
-    let text = refusal(&app, OWNER, &composite(part(&json!({"threshold": false}))), 400).await;
+    let text = refusal(&app, OWNER, &composite(&part(&json!({"threshold": false}))), 400).await;
     assert_eq!(
         text,
         "Invalid input for field/attribute threshold. Value: 'False'. Wrong type. Expected '<class 'float'>', got \
