@@ -2,9 +2,9 @@
 
     alarms/run.py [--rounds N] [--seed N] [--seconds N] [--part kill --part latency]
 
-kill: 250 alarms are fed, and 20 new ones in each round; the server that evaluates and notifies is killed with SIGKILL at a random moment and started
-again, N times (5 by default, 50 in the long run), while receivers refuse and hang. latency: from a measure to its webhook
-at 1,000 measures a second. Needs only Python. Ends with 'N passed, N failed'.
+kill: 250 alarms are fed, and 20 new ones in each round; the server that evaluates and notifies is killed with SIGKILL at a
+random moment and started again, N times (5 by default, 50 in the long run), while receivers refuse and hang. latency: from a
+measure to its webhook at 1,000 measures a second. Needs only Python. Ends with 'N passed, N failed'.
 """
 
 import argparse
