@@ -67,7 +67,8 @@ impl Alarms {
             parts.service.observe(handle.observer());
             service.wake(handle.news());
         }
-        let dispatcher = config.alarm_notifier.enabled.then(|| dispatcher(config, parts, session, &deliveries));
+        let dispatcher =
+            config.alarm_notifier.enabled.then(|| dispatcher(config, parts, session, &deliveries));
         let inboxes = alarm_bus::inboxes(config, parts, &deliveries)?;
         Ok(Self { service, evaluator, dispatcher: dispatcher.transpose()?, inboxes })
     }
