@@ -60,7 +60,7 @@ impl Endpoint {
     }
 
     /// The same, as somebody with that role in that project, where a server believes it (`noauth`).
-    pub(crate) fn as_caller(self, project: &str, role: &str) -> Self {
+    pub(crate) fn for_caller(self, project: &str, role: &str) -> Self {
         let more = format!("X-User-Id: {project}\r\nX-Project-Id: {project}\r\nX-Roles: {role}\r\n");
         Self { more, ..self }
     }

@@ -122,7 +122,7 @@ fn create(runner: &Runner<'_>, name: &str, shares: &Shares, metrics_each: usize)
     let mut outcome = runner.measured(name, "alarms", || {
         let tallies = runner.in_parallel(shares.iter().enumerate(), |(worker, groups)| {
             let project = format!("project-{}", worker % PROJECTS);
-            let mut connection = Connection::open(&endpoint.clone().as_caller(&project, "admin"))?;
+            let mut connection = Connection::open(&endpoint.clone().for_caller(&project, "admin"))?;
             let mut tally = Tally::default();
             for body in groups.iter().flat_map(|group| definitions(group, metrics_each)) {
                 let body = body.to_string();
