@@ -42,7 +42,7 @@ async fn events_of_ceilometers_publisher() {
     let task = listen(source, subscription(&["aodh", "ceilometer"], "early"), &store);
     until("three events", || store.len() == 3).await;
     let first = store.get(0);
-    assert_eq!((first.event_type.as_str(), first.priority.as_str()), ("early", "SAMPLE"));
+    assert_eq!((first.event_type.as_str(), first.priority.as_str()), ("event", "SAMPLE"));
     assert_eq!(first.payload[0]["event_type"], "compute.instance.update");
     assert_eq!(first.payload[0]["traits"], json!([["project_id", 1, "p"], ["number", 2, 0]]));
     assert_eq!(first.unique_id.len(), 32);
