@@ -8,6 +8,7 @@ mod alarm_sources;
 mod alarms;
 mod auth;
 mod catalog;
+mod cloud;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod index_error;
@@ -16,6 +17,7 @@ mod leases;
 mod measures;
 mod messaging;
 mod metric_reader;
+mod metric_writer;
 
 pub use alarm_actions::{
     DeliveryFailure, MessageQueues, QueueAccess, QueueMessage, StackHealer, TrustTokens, UnhealthyMembers,
@@ -33,6 +35,7 @@ pub use catalog::{
     CatalogChange, CatalogError, CatalogState, LateCount, PartCatalog, PartId, PartKind, PartRow,
     Quarantined, Tombstone,
 };
+pub use cloud::{CloudAnswer, CloudCall, CloudError, CloudMethod, CloudReader, CloudTarget};
 pub use index_error::IndexError;
 pub use indexer::{
     Direction, IndexCounts, Indexer, LifeQuery, LifeState, MetricAccess, MetricQuery, NewMetric, NewResource,
@@ -50,3 +53,4 @@ pub use messaging::{
 pub use metric_reader::{
     DataPoints, MetricRead, MetricReadError, MetricReader, MetricSubject, WriteFeed, WriteObserver,
 };
+pub use metric_writer::{Made, MetricWriteError, MetricWriter, NamedMeasures};

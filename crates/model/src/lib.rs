@@ -1,4 +1,4 @@
-//! The words of telemetry as validated types: ids, times, policies, resources, metrics, identities.
+//! The words of telemetry as validated types: ids, times, policies, resources, metrics, samples, identities.
 //!
 //! This crate may not do I/O, may not read the clock or make random ids by itself (see [`Clock`]),
 //! may not be async, and knows neither HTTP nor SQL nor files.
@@ -15,6 +15,7 @@ mod ordered_ids;
 mod policy;
 pub mod python;
 mod resource;
+mod sample;
 mod secret;
 mod suggest;
 pub mod time;
@@ -39,6 +40,7 @@ pub use policy::{ArchivePolicy, ArchivePolicyRule, PolicyError, PolicyItem, glob
 pub use resource::{
     Attribute, AttributeKind, AttributeValue, Attributes, Resource, ResourceType, ResourceTypeState, Revision,
 };
+pub use sample::{Meter, MeterType, Sample, UnknownMeterType, Volume};
 pub use secret::{Secret, SecretUrl};
 pub use suggest::closest_name;
 pub use time::{Timespan, Timestamp};

@@ -1,0 +1,9 @@
+//! Samples on their way from whoever reads them to whoever stores them: sources choose, transformers compute, publishers
+//! deliver, and nothing is given up before its target has taken it.
+//!
+//! A service: it stands on contracts of `drivers` and knows no adapter and no HTTP server. What computes (expressions,
+//! paths, transformers) is pure.
+
+mod sink;
+
+pub use sink::{NotAccepted, PublishError, Publisher, SampleSink};

@@ -1,0 +1,38 @@
+//! Where samples go: into the pipelines, and out of them.
+
+use async_trait::async_trait;
+use nephometer_model::Sample;
+
+/// Samples were not taken, for a reason that may pass: whoever brought them keeps them, or their source, where it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotAccepted(pub String);
+
+/// Takes samples: pipelines of this process, or the message bus towards another's.
+#[async_trait]
+pub trait SampleSink: Send + Sync {
+    /// Takes samples in their order. When it returns they are where a crash of this process does not lose them.
+    async fn accept(&self, samples: Vec<Sample>) -> Result<(), NotAccepted>;
+}
+
+/// Why a publisher's target did not take samples.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// The same samples may be taken later.
+    #[error("{0}")]
+    Later(String),
+    /// The target will never take them: repeating holds up what comes after them.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// Delivers samples to one target.
+#[async_trait]
+pub trait Publisher: Send + Sync {
+    /// Its address without what is secret in it, for logs and counters.
+    fn target(&self) -> &str;
+
+    /// Delivers samples in their order. Returns once the target has accepted all of them; after an error it may have
+    /// some.
+    async fn publish(&self, samples: &[Sample]) -> Result<(), PublishError>;
+}
