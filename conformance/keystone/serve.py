@@ -35,6 +35,8 @@ max_token_size = 512
 connection = sqlite:///{dir}/keystone.db
 [fernet_tokens]
 key_repository = {dir}/fernet
+[fernet_receipts]
+key_repository = {dir}/fernet
 [credential]
 key_repository = {dir}/credential
 [identity]
