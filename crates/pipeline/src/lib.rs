@@ -4,6 +4,10 @@
 //! A service: it stands on contracts of `drivers` and knows no adapter and no HTTP server. What computes (expressions,
 //! paths, transformers) is pure.
 
+pub mod message;
+mod names;
+pub mod signature;
 mod sink;
 
+pub use names::{NameKind, NamePatterns, NamePatternsError};
 pub use sink::{NotAccepted, PublishError, Publisher, SampleSink};
