@@ -5,6 +5,7 @@
 
 mod cycle;
 mod discovery;
+pub mod libvirt;
 mod pollster;
 
 pub use cycle::Cycle;
