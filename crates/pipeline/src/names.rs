@@ -97,10 +97,15 @@ impl NamePatterns {
         })
     }
 
+    /// Whether an exclusion matches `name`.
+    pub fn excludes(&self, name: &str) -> bool {
+        self.excluded.iter().any(|pattern| matches(pattern, name))
+    }
+
     /// Whether `name` is chosen: no exclusion matches it, and an inclusion does or there is none.
     pub fn matches(&self, name: &str) -> bool {
-        let any = |patterns: &[Box<str>]| patterns.iter().any(|pattern| matches(pattern, name));
-        !any(&self.excluded) && (self.included.is_empty() || any(&self.included))
+        let is_included = || self.included.iter().any(|pattern| matches(pattern, name));
+        !self.excludes(name) && (self.included.is_empty() || is_included())
     }
 }
 

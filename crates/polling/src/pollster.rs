@@ -58,13 +58,14 @@ pub struct SampleOut<'a> {
     timestamp: Arc<str>,
     batch: Vec<Sample>,
     batch_size: usize,
-    count: u64,
+    accepted: u64,
+    refused: u64,
 }
 
 impl<'a> SampleOut<'a> {
     /// Hands samples stamped `timestamp` (ISO 8601 without a zone) to `sink`, `batch_size` (one or more) at a time.
     pub fn new(sink: &'a dyn SampleSink, timestamp: Arc<str>, batch_size: usize) -> Self {
-        Self { sink, timestamp, batch: Vec::new(), batch_size: batch_size.max(1), count: 0 }
+        Self { sink, timestamp, batch: Vec::new(), batch_size: batch_size.max(1), accepted: 0, refused: 0 }
     }
 
     /// Takes a sample.
@@ -81,13 +82,18 @@ impl<'a> SampleOut<'a> {
         }
         let batch = std::mem::take(&mut self.batch);
         let count = batch.len() as u64;
-        self.sink.accept(batch).await?;
-        self.count += count;
-        Ok(())
+        let outcome = self.sink.accept(batch).await;
+        *if outcome.is_ok() { &mut self.accepted } else { &mut self.refused } += count;
+        outcome
     }
 
     /// How many samples were accepted so far.
     pub fn accepted(&self) -> u64 {
-        self.count
+        self.accepted
+    }
+
+    /// How many were not.
+    pub fn refused(&self) -> u64 {
+        self.refused
     }
 }
