@@ -129,8 +129,8 @@ impl Agent {
         division.join(&divided(&plan));
         division.renew().await;
         let mut outcomes = Vec::new();
-        for task in plan.tasks.values() {
-            outcomes.extend(Round::new(&self.shared, task).run().await);
+        for (interval, task) in &plan.tasks {
+            outcomes.extend(Round::new(&self.shared, *interval, task).run().await);
         }
         division.leave().await;
         outcomes
@@ -240,7 +240,7 @@ impl Shared {
             }
             let task = Arc::clone(&slot.borrow());
             let begin = Instant::now();
-            self.watched(interval, Round::new(self, &task).run()).await;
+            self.watched(interval, Round::new(self, interval, &task).run()).await;
             self.tallies.cycle(interval, begin.elapsed());
             let (next, left_out) = schedule.next(due, start.elapsed());
             if left_out > 0 {

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use nephometer_model::{Clock, IdSource};
 use parking_lot::Mutex;
@@ -15,13 +16,27 @@ type Kept = Arc<OnceCell<Arc<dyn Any + Send + Sync>>>;
 pub struct Cycle {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
+    interval: Duration,
     shared: Mutex<HashMap<String, Kept>>,
 }
 
 impl Cycle {
     /// A round that begins now.
     pub fn new(clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Self {
-        Self { clock, ids, shared: Mutex::default() }
+        Self { clock, ids, interval: Duration::ZERO, shared: Mutex::default() }
+    }
+
+    /// The same as one of the rounds that come each `interval`.
+    #[must_use]
+    pub fn every(mut self, interval: Duration) -> Self {
+        self.interval = interval;
+        self
+    }
+
+    /// How often rounds like this one come: it tells rounds of one series from those of another, so that whoever compares a
+    /// reading with the one before compares it with that of its own series.
+    pub fn interval(&self) -> Duration {
+        self.interval
     }
 
     /// The time.

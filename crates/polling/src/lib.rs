@@ -13,6 +13,7 @@ mod exporter;
 #[cfg(test)]
 mod fakes;
 mod heartbeat;
+pub mod libvirt;
 mod local_node;
 mod names;
 mod plan;

@@ -56,8 +56,9 @@ struct Asked {
 }
 
 impl<'a> Round<'a> {
-    pub(crate) fn new(shared: &'a Shared, task: &'a TaskPlan) -> Self {
-        let cycle = Cycle::new(Arc::clone(&shared.parts.clock), Arc::clone(&shared.parts.ids));
+    pub(crate) fn new(shared: &'a Shared, interval: Duration, task: &'a TaskPlan) -> Self {
+        let cycle =
+            Cycle::new(Arc::clone(&shared.parts.clock), Arc::clone(&shared.parts.ids)).every(interval);
         Self { shared, task, cycle, history: Mutex::default() }
     }
 
