@@ -26,8 +26,11 @@ pub enum CloudTarget {
         /// The path.
         path: String,
     },
-    /// An address of one of the cloud's services, as a catalogue or the link to a next page gave it.
-    Url(String),
+    /// An address that a service gave, as the link to a next page: only the catalogue's own hosts are asked, because the
+    /// token goes along.
+    Link(String),
+    /// An address that the operator wrote down: it gets the token wherever it is.
+    Configured(String),
 }
 
 /// One question to a service.

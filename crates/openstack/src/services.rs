@@ -1,8 +1,10 @@
-//! Services of the cloud that alarms use: Gnocchi, Prometheus and Octavia to read, Zaqar, Heat and trusts to tell.
+//! Services of the cloud: Gnocchi, Prometheus and Octavia that alarms read, Zaqar, Heat and trusts that they tell; all
+//! those that pollsters list.
 //!
 //! Each is a contract of `drivers` over a [`Session`](crate::keystone::Session): addresses come from its catalogue,
 //! tokens from its sign-in, repetitions from its transport.
 
+mod cloud;
 mod failure;
 mod gnocchi;
 mod heat;
@@ -12,6 +14,7 @@ mod promql;
 mod trusts;
 mod zaqar;
 
+pub use cloud::{CloudPace, CloudSession};
 pub use gnocchi::GnocchiReader;
 pub use heat::HeatStacks;
 pub use octavia::OctaviaPools;

@@ -386,6 +386,11 @@ impl Session {
         self.endpoint_of(&signed, service_type, self.config.interface, region)
     }
 
+    /// The addresses that count instead of the catalogue's.
+    pub(crate) fn endpoint_overrides(&self) -> impl Iterator<Item = &Url> {
+        self.config.endpoint_overrides.values()
+    }
+
     fn endpoint_of(
         &self,
         signed: &SignedIn,
