@@ -11,7 +11,7 @@ use nephometer_alarm::evaluate::{
 };
 use nephometer_drivers::{
     AlarmLimits, AlarmStore, DataPoints, LeaseStore, MetricRead, MetricReadError, MetricReader, SeriesRun,
-    WriteObserver,
+    WriteObserver, WriteWatch,
 };
 use nephometer_index_sql::{SqlIndex, SqliteSettings};
 use nephometer_model::{
@@ -79,7 +79,7 @@ fn alarm() -> Alarm {
 }
 
 /// An observer of even series, whose evaluator has stopped listening: every series is in its queue once.
-fn observer() -> Arc<dyn WriteObserver> {
+fn observer() -> Arc<WriteWatch> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     let runtime = runtime.expect("a runtime");
     let directory = tempfile::tempdir().expect("a directory");
@@ -109,7 +109,7 @@ fn observer() -> Arc<dyn WriteObserver> {
     }
     task.abort();
     runtime.shutdown_background();
-    handle.observer()
+    handle.watch()
 }
 
 /// A thousand series in one request, scattered over all there are.

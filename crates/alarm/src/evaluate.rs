@@ -1,7 +1,7 @@
 //! The evaluator: decides alarms as measures land and as time passes, and records what follows.
 //!
 //! Alarms are divided into shares that evaluators hold by leases. An evaluator keeps the alarms of its shares in memory
-//! (`book`), hears which series have new measures (`feed`), asks what it has to know for many alarms together
+//! (`book`), hears which series have new measures ([`WriteWatch`](nephometer_drivers::WriteWatch)), asks what it has to know for many alarms together
 //! (`ask`), decides ([`crate::decide`]), and writes what follows under the condition that alarm and share are still
 //! what they were (`batch`). Whatever has changed meanwhile is decided anew.
 
@@ -9,7 +9,6 @@ mod ask;
 mod batch;
 mod book;
 mod evaluator;
-mod feed;
 mod preview;
 mod questions;
 mod record;

@@ -12,7 +12,7 @@ use nephometer_alarm::evaluate::{
 };
 use nephometer_drivers::{
     AlarmFilter, AlarmLimits, AlarmStore, DataPoints, LeaseStore, MetricRead, MetricReadError, MetricReader,
-    Page, SeriesRun,
+    Page, SeriesRun, WriteObserver,
 };
 use nephometer_index_sql::{SqlIndex, SqliteSettings};
 use nephometer_model::{
@@ -129,7 +129,7 @@ async fn until_all(index: &SqlIndex, state: AlarmState) {
 fn write(measures: &Measures, handles: &[&EvaluatorHandle], high: bool) {
     measures.0.store(high, Ordering::SeqCst);
     for handle in handles {
-        handle.observer().written(&[SeriesRun { key: SeriesKey(1), policy: PolicyKey(0), len: 1 }]);
+        handle.watch().written(&[SeriesRun { key: SeriesKey(1), policy: PolicyKey(0), len: 1 }]);
     }
 }
 

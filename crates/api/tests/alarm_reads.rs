@@ -129,7 +129,8 @@ impl WriteObserver for Heard {
 async fn writes_are_told_by_the_series_that_readings_depend_on() {
     let app = app().await;
     let heard = Arc::new(Heard::default());
-    app.service.observe(heard.clone());
+    let observer: Arc<dyn WriteObserver> = heard.clone();
+    app.service.observe(Arc::downgrade(&observer));
     let series =
         app.service.series(&[read(of("vm-a", "cpu"), "mean"), read(of("vm-a", "disk"), "mean")]).await;
     let [Some(cpu), None] = &series[..] else { panic!("{series:?}") };

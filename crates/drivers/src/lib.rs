@@ -18,6 +18,7 @@ mod measures;
 mod messaging;
 mod metric_reader;
 mod metric_writer;
+mod write_watch;
 
 pub use alarm_actions::{
     DeliveryFailure, MessageQueues, QueueAccess, QueueMessage, StackHealer, TrustTokens, UnhealthyMembers,
@@ -54,3 +55,4 @@ pub use metric_reader::{
     DataPoints, MetricRead, MetricReadError, MetricReader, MetricSubject, WriteFeed, WriteObserver,
 };
 pub use metric_writer::{Made, MetricWriteError, MetricWriter, NamedMeasures};
+pub use write_watch::{WatchChanges, WriteWatch, Written};

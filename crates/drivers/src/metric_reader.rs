@@ -1,6 +1,6 @@
 //! How alarms read measures: in one process by plain calls, apart over a Gnocchi API.
 
-use std::sync::Arc;
+use std::sync::Weak;
 
 use async_trait::async_trait;
 use nephometer_model::{SeriesKey, Timespan, Timestamp};
@@ -103,8 +103,8 @@ pub trait WriteObserver: Send + Sync {
     fn written(&self, runs: &[SeriesRun]);
 }
 
-/// Where an observer is told of acknowledged measures.
+/// Where observers are told of acknowledged measures.
 pub trait WriteFeed: Send + Sync {
-    /// From now on `observer` hears of all measures; there can be one.
-    fn observe(&self, observer: Arc<dyn WriteObserver>);
+    /// From now on `observer` hears of all measures, as long as somebody holds it.
+    fn observe(&self, observer: Weak<dyn WriteObserver>);
 }

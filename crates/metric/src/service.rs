@@ -1,9 +1,10 @@
 //! The service that dialects and listeners call: one method per thing that a client can ask for, in one file per noun.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Weak};
 
 use nephometer_drivers::{Indexer, MeasureStore, WriteFeed, WriteObserver};
 use nephometer_model::{Clock, IdSource, MethodSet, MetricId, OrderedIds};
+use parking_lot::RwLock;
 
 use crate::MetricError;
 use crate::cache::{CacheStatus, MetricCache};
@@ -40,8 +41,8 @@ pub struct MetricService {
     pub(crate) settings: MetricSettings,
     pub(crate) cache: Arc<MetricCache>,
     metric_ids: OrderedIds,
-    /// Hears of acknowledged measures.
-    pub(crate) observer: OnceLock<Arc<dyn WriteObserver>>,
+    /// Those who hear of acknowledged measures, as long as somebody else holds them.
+    pub(crate) observers: RwLock<Vec<Weak<dyn WriteObserver>>>,
     /// Held while policies travel from the index to the store, so that an older state never comes after a newer one.
     policies_on_their_way: tokio::sync::Mutex<()>,
 }
@@ -59,8 +60,8 @@ impl MetricService {
         let indexer = Arc::new(WatchedIndexer::new(indexer, Arc::clone(&cache)));
         let policies_on_their_way = tokio::sync::Mutex::new(());
         let metric_ids = OrderedIds::default();
-        let observer = OnceLock::new();
-        Self { indexer, store, clock, ids, settings, cache, metric_ids, observer, policies_on_their_way }
+        let observers = RwLock::default();
+        Self { indexer, store, clock, ids, settings, cache, metric_ids, observers, policies_on_their_way }
     }
 
     /// The id of a metric that is to be made. Ids grow, so that rows of metrics that are made together lie together
@@ -89,9 +90,9 @@ impl MetricService {
 }
 
 impl WriteFeed for MetricService {
-    fn observe(&self, observer: Arc<dyn WriteObserver>) {
-        if self.observer.set(observer).is_err() {
-            tracing::warn!("a second observer of measures was refused");
-        }
+    fn observe(&self, observer: Weak<dyn WriteObserver>) {
+        let mut observers = self.observers.write();
+        observers.retain(|observer| observer.strong_count() > 0);
+        observers.push(observer);
     }
 }

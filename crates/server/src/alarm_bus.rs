@@ -8,55 +8,47 @@ use nephometer_alarm::bus::{ActionInbox, BusNotifier, EventInbox};
 use nephometer_alarm::evaluate::Recorder;
 use nephometer_alarm::event::{EventListener, ListenerParts};
 use nephometer_alarm::notify::{DispatcherSettings, Notifiers};
-use nephometer_drivers::{AlarmStore, MessageHandler, Subscription};
+use nephometer_drivers::{MessageHandler, Subscription};
 use nephometer_model::Clock;
 use nephometer_openstack::messaging::{RabbitSink, RabbitSource};
-use tokio::sync::Notify;
 
 use crate::config::{Config, DeliverBy};
-use crate::wiring::Parts;
+use crate::stage::Stage;
 
 /// A bus that was away is tried again after so long at most: it is one for all alarms, and nobody's but the cloud's own.
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
-/// Something that is listened to.
+/// What is listened to, and who deals with it.
 pub(crate) struct Inbox {
-    /// The role's name.
-    pub(crate) name: &'static str,
-    pub(crate) source: RabbitSource,
     pub(crate) subscription: Subscription,
     pub(crate) handler: Arc<dyn MessageHandler>,
 }
 
-/// What of the bus is listened to; nothing where there is none.
-pub(crate) fn inboxes(config: &Config, parts: &Parts, deliveries: &Arc<Notify>) -> Result<Vec<Inbox>> {
-    let mut inboxes = Vec::new();
-    if !config.messaging.is_on() {
-        return Ok(inboxes);
-    }
-    let mut listen = |name, subscription, handler| -> Result<()> {
-        let source =
-            RabbitSource::new(&config.messaging, &format!("nephometer {name}")).context("messaging")?;
-        inboxes.push(Inbox { name, source, subscription, handler });
-        Ok(())
-    };
-    let store = || Arc::clone(&parts.index) as Arc<dyn AlarmStore>;
-    let clock = || Arc::clone(&parts.clock) as Arc<dyn Clock>;
-    let settings = &config.alarm_bus;
-    if settings.hear_events {
-        let listener = EventListener::new(ListenerParts {
-            store: store(),
-            clock: clock(),
-            recorder: Recorder::new(Arc::clone(&parts.clock) as _, config.alarm.recording()),
-            deliveries: Arc::clone(deliveries),
-        });
-        listen("listener", settings.events(), Arc::new(EventInbox(Arc::new(listener))) as _)?;
-    }
-    if settings.hear_evaluators {
-        let inbox = ActionInbox { store: store(), clock: clock(), deliveries: Arc::clone(deliveries) };
-        listen("notifier_inbox", settings.evaluators(), Arc::new(inbox) as _)?;
-    }
-    Ok(inboxes)
+/// The bus as the role `name` hears it.
+pub(crate) fn source(config: &Config, name: &str) -> Result<RabbitSource> {
+    RabbitSource::new(&config.messaging, &format!("nephometer {name}")).context("messaging")
+}
+
+/// Events that fire alarms.
+pub(crate) fn events(stage: &Stage<'_>) -> Result<Inbox> {
+    let listener = EventListener::new(ListenerParts {
+        store: stage.alarm_store()?,
+        clock: stage.clock(),
+        recorder: Recorder::new(Arc::clone(&stage.parts.clock) as _, stage.config.alarm.recording()),
+        deliveries: Arc::clone(&stage.deliveries),
+    });
+    let handler = Arc::new(EventInbox(Arc::new(listener)));
+    Ok(Inbox { subscription: stage.config.alarm_bus.events(), handler })
+}
+
+/// What upstream's evaluators and listeners have decided.
+pub(crate) fn evaluators(stage: &Stage<'_>) -> Result<Inbox> {
+    let handler = Arc::new(ActionInbox {
+        store: stage.alarm_store()?,
+        clock: stage.clock(),
+        deliveries: Arc::clone(&stage.deliveries),
+    });
+    Ok(Inbox { subscription: stage.config.alarm_bus.evaluators(), handler })
 }
 
 /// Those who carry out actions, where that is left to upstream's notifier.

@@ -1,12 +1,12 @@
-//! Builds the alarm service, its evaluator and its notifier, and what they need of Keystone: trusts of alarms' owners, and the project of
-//! the cloud's collectors.
+//! Builds the alarm service, its evaluator and its notifier over what this process has, and what they need of Keystone: trusts
+//! of alarms' owners, and the project of the cloud's collectors.
 
 mod cloud;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use async_trait::async_trait;
 use http::{Method, StatusCode};
 use nephometer_alarm::evaluate::{Evaluator, EvaluatorParts, Recorder, Sources};
@@ -15,108 +15,94 @@ use nephometer_alarm::service::{
     AlarmError, AlarmParts, AlarmService, Caller, CollectorProject, TrustKeeper,
 };
 use nephometer_drivers::{
-    AlarmStore, LeaseStore, MetricReadError, MetricReader, PolicyEnforcer, WriteFeed as _,
+    LeaseStore, MetricReadError, MetricReader, PolicyEnforcer, WriteFeed as _, WriteObserver,
 };
 use nephometer_model::{Clock, IdSource};
 use nephometer_openstack::keystone::{KeystoneError, NewTrust, Request, Session};
+use nephometer_openstack::services::GnocchiReader;
 use serde_json::Value;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
 
-use crate::alarm_bus::{self, Inbox};
-use crate::config::{AlarmSection, Config};
-use crate::wiring::Parts;
+use crate::alarm_bus;
+use crate::config::AlarmSection;
+use crate::stage::Stage;
 
-/// The alarm service and what decides its alarms.
-pub(crate) struct Alarms {
-    pub(crate) service: Arc<AlarmService>,
-    /// Where this process evaluates.
-    pub(crate) evaluator: Option<Evaluator>,
-    /// Where it delivers messages.
-    pub(crate) dispatcher: Option<Dispatcher>,
-    /// What it hears on the message bus.
-    pub(crate) inboxes: Vec<Inbox>,
-}
-
-impl Alarms {
-    /// Builds them over the index and the metric service of this process.
-    pub(crate) fn build(
-        config: &Config,
-        parts: &Parts,
-        session: Option<&Arc<Session>>,
-        enforcer: Arc<dyn PolicyEnforcer>,
-    ) -> Result<Self> {
-        let settings = &config.alarm;
-        let clock = Arc::clone(&parts.clock) as Arc<dyn Clock>;
-        let collector =
-            session.map(|session| NamedProject::new(Arc::clone(session), settings, Arc::clone(&clock)));
-        let service = Arc::new(AlarmService::new(AlarmParts {
-            store: Arc::clone(&parts.index) as Arc<dyn AlarmStore>,
-            reader: Arc::clone(&parts.service) as Arc<dyn MetricReader>,
-            enforcer,
-            trusts: session.map(|session| Arc::new(KeystoneTrusts(Arc::clone(session))) as _),
-            collector: collector.map(|collector| Arc::new(collector) as _),
-            clock,
-            ids: Arc::clone(&parts.clock) as _,
-            settings: settings.service(),
-        }));
-        let deliveries = Arc::new(Notify::new());
-        let evaluator =
-            settings.evaluate.then(|| evaluator(settings, parts, session, &deliveries)).transpose()?;
-        if let Some(evaluator) = &evaluator {
-            let handle = evaluator.handle();
-            parts.service.observe(handle.observer());
-            service.wake(handle.news());
-        }
-        let dispatcher =
-            config.alarm_notifier.enabled.then(|| dispatcher(config, parts, session, &deliveries));
-        let inboxes = alarm_bus::inboxes(config, parts, &deliveries)?;
-        Ok(Self { service, evaluator, dispatcher: dispatcher.transpose()?, inboxes })
+/// The alarm service; an evaluator in this process hears of its changes at once.
+pub(crate) fn service(stage: &Stage<'_>) -> Result<Arc<AlarmService>> {
+    let settings = &stage.config.alarm;
+    let session = stage.recognition.session.as_ref();
+    let collector = session.map(|session| NamedProject::new(Arc::clone(session), settings, stage.clock()));
+    let service = AlarmService::new(AlarmParts {
+        store: stage.alarm_store()?,
+        reader: measures(stage)?,
+        enforcer: Arc::clone(&stage.alarm_policy) as Arc<dyn PolicyEnforcer>,
+        trusts: session.map(|session| Arc::new(KeystoneTrusts(Arc::clone(session))) as _),
+        collector: collector.map(|collector| Arc::new(collector) as _),
+        clock: stage.clock(),
+        ids: Arc::clone(&stage.parts.clock) as _,
+        settings: settings.service(),
+    });
+    if let Some(evaluator) = stage.evaluator.get() {
+        service.wake(evaluator.news());
     }
+    Ok(Arc::new(service))
 }
 
-fn dispatcher(
-    config: &Config,
-    parts: &Parts,
-    session: Option<&Arc<Session>>,
-    deliveries: &Arc<Notify>,
-) -> Result<Dispatcher> {
+/// How measures are read: by plain calls where this process has the store, else over the link to the one that has it, else as
+/// any Gnocchi's.
+fn measures(stage: &Stage<'_>) -> Result<Arc<dyn MetricReader>> {
+    if let Some(store) = &stage.parts.store {
+        return Ok(Arc::clone(&store.service) as Arc<dyn MetricReader>);
+    }
+    if let Some(link) = &stage.link {
+        return Ok(Arc::clone(link) as Arc<dyn MetricReader>);
+    }
+    let session = stage.recognition.session.as_ref().context("measures are read as Keystone's user")?;
+    Ok(Arc::new(GnocchiReader::new(Arc::clone(session), stage.clock())))
+}
+
+/// What carries messages to their targets.
+pub(crate) fn dispatcher(stage: &Stage<'_>) -> Result<Dispatcher> {
+    let (config, clock) = (stage.config, stage.clock());
     let settings = &config.alarm_notifier;
-    let clock = Arc::clone(&parts.clock) as Arc<dyn Clock>;
     let webhooks = settings.webhooks(config.alarms_are_local())?;
-    let own = cloud::notifiers(webhooks, session, &clock)?;
+    let own = cloud::notifiers(webhooks, stage.recognition.session.as_ref(), &clock)?;
     let parts = DispatcherParts {
-        store: Arc::clone(&parts.index) as Arc<dyn AlarmStore>,
+        store: stage.alarm_store()?,
         notifiers: alarm_bus::notifiers(config, &clock)?.unwrap_or(own),
         clock,
-        deliveries: Arc::clone(deliveries),
-        member: parts.clock.uuid(),
+        deliveries: Arc::clone(&stage.deliveries),
+        member: stage.parts.clock.uuid(),
     };
     Ok(Dispatcher::new(parts, alarm_bus::pace(config, settings.dispatcher())))
 }
 
-fn evaluator(
-    settings: &AlarmSection,
-    parts: &Parts,
-    session: Option<&Arc<Session>>,
-    deliveries: &Arc<Notify>,
-) -> Result<Evaluator> {
-    let clock = Arc::clone(&parts.clock) as Arc<dyn Clock>;
+/// What decides alarms; it hears of measures that are written in this process.
+pub(crate) fn evaluator(stage: &Stage<'_>) -> Result<Evaluator> {
+    let settings = &stage.config.alarm;
+    let session = stage.recognition.session.as_ref();
     let sources = Sources {
-        reader: Arc::clone(&parts.service) as Arc<dyn MetricReader>,
-        prometheus: cloud::prometheus(session, &settings.prometheus_project_label_name, &clock)?,
+        reader: measures(stage)?,
+        prometheus: cloud::prometheus(session, &settings.prometheus_project_label_name, &stage.clock())?,
         members: cloud::pools(session),
-        store: Arc::clone(&parts.index) as Arc<dyn AlarmStore>,
+        store: stage.alarm_store()?,
     };
-    let ids = Arc::clone(&parts.clock) as Arc<dyn IdSource>;
+    let ids = Arc::clone(&stage.parts.clock) as Arc<dyn IdSource>;
     let parts = EvaluatorParts {
         sources,
-        leases: Arc::clone(&parts.index) as Arc<dyn LeaseStore>,
-        clock,
+        leases: Arc::clone(stage.parts.index()?) as Arc<dyn LeaseStore>,
+        clock: stage.clock(),
         recorder: Recorder::new(Arc::clone(&ids), settings.recording()),
-        deliveries: Arc::clone(deliveries),
+        deliveries: Arc::clone(&stage.deliveries),
         member: ids.uuid(),
     };
-    Ok(Evaluator::new(parts, settings.evaluator()))
+    let evaluator = Evaluator::new(parts, settings.evaluator());
+    let handle = stage.evaluator.get_or_init(|| evaluator.handle());
+    if let Some(store) = &stage.parts.store {
+        let watch: Arc<dyn WriteObserver> = handle.watch();
+        store.service.observe(Arc::downgrade(&watch));
+    }
+    Ok(evaluator)
 }
 
 /// So long it is remembered which project the collectors' is.

@@ -7,22 +7,25 @@ use nephometer_api::http::tls::{HTTP_PROTOCOLS, Tls, TlsError, TlsStatus};
 use nephometer_model::Clock;
 
 use crate::config::Config;
+use crate::roles::Role;
 use crate::telemetry::CertificateFigures;
 
 /// TLS by listener, for those that speak it.
 pub(crate) struct Certificates(Vec<(&'static str, Arc<Tls>)>);
 
 impl Certificates {
-    /// Reads and checks the files of all listeners that are on.
-    pub(crate) fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Self> {
-        let Config { metric_api, alarm_api, admin, statsd, .. } = config;
+    /// Reads and checks the files of all listeners among `roles`.
+    pub(crate) fn open(config: &Config, clock: &Arc<dyn Clock>, roles: &[&Role]) -> Result<Self> {
+        let Config { metric_api, alarm_api, measure_link, admin, statsd, .. } = config;
         let mut opened = Vec::new();
-        for (listener, section, is_on, protocols) in [
-            ("metric_api", &metric_api.tls, true, HTTP_PROTOCOLS),
-            ("alarm_api", &alarm_api.tls, alarm_api.is_on(), HTTP_PROTOCOLS),
-            ("admin", &admin.tls, !admin.listen.is_empty(), HTTP_PROTOCOLS),
-            ("statsd", &statsd.tls, statsd.enabled, &[]),
+        for (listener, section, protocols) in [
+            ("metric_api", &metric_api.tls, HTTP_PROTOCOLS),
+            ("alarm_api", &alarm_api.tls, HTTP_PROTOCOLS),
+            ("measure_link", &measure_link.tls, HTTP_PROTOCOLS),
+            ("admin", &admin.tls, HTTP_PROTOCOLS),
+            ("statsd", &statsd.tls, &[]),
         ] {
+            let is_on = roles.iter().any(|role| role.name == listener);
             let Some(settings) = section.settings(protocols).filter(|_| is_on) else { continue };
             let tls = Tls::open(settings, Arc::clone(clock));
             opened.push((listener, Arc::new(tls.with_context(|| format!("{listener}.tls_cert_file"))?)));

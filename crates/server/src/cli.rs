@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use nephometer_model::{SystemClock, Timestamp};
 
 use crate::bench::BenchArgs;
+use crate::services::{self, Service};
 
 /// Measures cloud: metrics, resources and aggregates with Gnocchi's API, in one program.
 #[derive(Debug, Parser)]
@@ -31,13 +32,13 @@ pub(crate) struct GlobalArgs {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Runs every role in this process until SIGTERM or SIGINT
-    Serve(ServeArgs),
+    #[command(flatten)]
+    Service(ServiceCommand),
     /// Brings the index to this version's schema and, where it is empty, creates the default archive policies
     Upgrade,
-    /// Checks the configuration and the policy file, and starts nothing
-    CheckConfig,
-    /// Tells how the server of this configuration is
+    /// Checks the configuration and the policy files, and starts nothing
+    CheckConfig(CheckConfigArgs),
+    /// Tells how the processes of this configuration on this host are
     Status(StatusArgs),
     /// Puts load on a server and reports rates, CPU time and latencies
     Bench(Box<BenchArgs>),
@@ -49,6 +50,62 @@ pub(crate) enum Command {
     Config(ConfigCommand),
     /// Prints the version
     Version,
+}
+
+/// Services: each runs its roles in this process until SIGTERM or SIGINT.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServiceCommand {
+    /// Runs every role in this process until SIGTERM or SIGINT
+    Serve(ServeArgs),
+    /// Runs the metric and the alarm API with the measure store, and what must live beside it; alarms are left to others
+    Api,
+    /// Runs the alarm API alone
+    AlarmApi,
+    /// Decides alarms, together with any other evaluators
+    Evaluator,
+    /// Hears events on the message bus and fires event alarms
+    Listener,
+    /// Carries messages of alarms to their targets
+    Notifier,
+    /// Forgets what is old of alarms' history and messages
+    Expirer,
+}
+
+impl ServiceCommand {
+    /// What is to be run.
+    pub(crate) fn service(&self) -> &'static Service {
+        match self {
+            Self::Serve(_) => &services::SERVE,
+            Self::Api => &services::API,
+            Self::AlarmApi => &services::ALARM_API,
+            Self::Evaluator => &services::EVALUATOR,
+            Self::Listener => &services::LISTENER,
+            Self::Notifier => &services::NOTIFIER,
+            Self::Expirer => &services::EXPIRER,
+        }
+    }
+
+    /// By which clock.
+    pub(crate) fn clock(&self) -> SystemClock {
+        match self {
+            Self::Serve(ServeArgs { hasten: Some(clock) }) => *clock,
+            _ => SystemClock::new(),
+        }
+    }
+}
+
+/// Arguments of `check-config`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckConfigArgs {
+    /// Services (subcommands) that are to run with it; tells what each stands on
+    #[arg(value_name = "SERVICE", value_parser = service)]
+    pub(crate) services: Vec<&'static Service>,
+}
+
+fn service(name: &str) -> Result<&'static Service, String> {
+    let names = || services::ALL.map(|service| service.name).join(", ");
+    let found = services::ALL.into_iter().find(|service| service.name == name);
+    found.ok_or_else(|| format!("expected one of {}", names()))
 }
 
 /// Arguments of `serve`.
@@ -180,6 +237,16 @@ mod tests {
         assert_eq!((args.roles.len(), args.target[0].1.as_str()), (2, "u:p=q"));
         assert!(Cli::try_parse_from(["nephometer", "bench", "--workers", "0"]).is_err());
         assert!(Cli::try_parse_from(["nephometer", "serve", "--hasten", "1700000000,60"]).is_ok());
+        for service in services::ALL {
+            let Command::Service(command) =
+                Cli::try_parse_from(["nephometer", service.name]).unwrap().command
+            else {
+                panic!("{}", service.name)
+            };
+            assert_eq!(command.service().name, service.name);
+        }
+        assert!(Cli::try_parse_from(["nephometer", "check-config", "api", "evaluator"]).is_ok());
+        assert!(Cli::try_parse_from(["nephometer", "check-config", "nobody"]).is_err());
         assert!(Cli::try_parse_from(["nephometer", "serve", "--hasten", "60"]).is_err());
     }
 }

@@ -24,12 +24,12 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
         Command::Version => say(concat!("nephometer ", env!("CARGO_PKG_VERSION"), "\n"))?,
         Command::Config(command) => config::run(command, &cli.global)?,
         Command::Policy(command) => policy::run(&command, &cli.global)?,
-        Command::CheckConfig => config::check(&cli.global)?,
+        Command::CheckConfig(args) => config::check(&args, &cli.global)?,
         Command::Bench(args) => {
             logging::start(&Config::default().log)?;
             bench::run(&args, &cli.global.set)?;
         }
-        Command::Serve(args) => serve::run(&args, &cli.global)?,
+        Command::Service(command) => serve::run(command.service(), command.clock(), &cli.global)?,
         Command::Upgrade => upgrade::run(&cli.global)?,
         Command::Status(args) => status::run(&args, &cli.global)?,
     }

@@ -9,6 +9,7 @@ mod http;
 mod index;
 mod layers;
 mod limits;
+mod measure_link;
 mod notifier;
 mod sections;
 mod tls;
@@ -29,6 +30,7 @@ pub(crate) use index::IndexPlace;
 use index::IndexSection;
 pub(crate) use layers::Layers;
 use limits::LimitsSection;
+use measure_link::MeasureLinkSection;
 use notifier::AlarmNotifierSection;
 use sections::{AdminSection, MetricSection, StorageSection};
 pub(crate) use sections::{
@@ -48,6 +50,7 @@ pub(crate) struct Config {
     pub(crate) engine: nephometer_engine::Settings,
     pub(crate) metric_api: MetricApiSection,
     pub(crate) alarm_api: AlarmApiSection,
+    pub(crate) measure_link: MeasureLinkSection,
     pub(crate) keystone_authtoken: AuthtokenSettings,
     pub(crate) limits: LimitsSection,
     pub(crate) metric: MetricSection,
@@ -88,6 +91,11 @@ impl Config {
             AlarmAuthMode::Keystone => true,
             AlarmAuthMode::NoAuth => false,
         }
+    }
+
+    /// Whether Keystone is asked about anybody, so that this service is signed in to it.
+    pub(crate) fn asks_keystone(&self) -> bool {
+        self.metric_api.auth_mode == AuthMode::Keystone || self.alarms_ask_keystone()
     }
 
     /// Whether whoever makes alarms is on this host: the alarm API listens to nobody else, and no Keystone tells callers of

@@ -31,8 +31,8 @@ impl Recognition {
     pub(crate) fn open(config: &Config, clock: Arc<dyn Clock>) -> Result<Self> {
         let mode = config.metric_api.auth_mode;
         let alarms_ask = config.alarms_ask_keystone();
-        let asks = mode == AuthMode::Keystone || alarms_ask;
-        let opened = asks.then(|| open_keystone(&config.keystone_authtoken, clock)).transpose()?;
+        let opened =
+            config.asks_keystone().then(|| open_keystone(&config.keystone_authtoken, clock)).transpose()?;
         let (session, keystone) = opened.unzip();
         let by_keystone = || keystone.clone().map(|keystone| keystone as Arc<dyn Authenticator>);
         let authenticator: Arc<dyn Authenticator> = match (mode, by_keystone()) {

@@ -1,6 +1,7 @@
 //! The nephometer program: roles, configuration, wiring. The only crate that sees services and adapters.
 //!
-//! `cli` says what can be asked, `commands` does it, `wiring` builds what the roles stand on, `roles` runs them.
+//! `cli` says what can be asked, `commands` does it, `services` says which roles a process runs, `wiring` and `stage` build what
+//! these stand on, `roles` are the parts that run.
 
 mod alarm_bus;
 mod alarms;
@@ -19,6 +20,8 @@ mod policy_file;
 mod process;
 mod roles;
 mod run_file;
+mod services;
+mod stage;
 mod telemetry;
 mod watcher;
 mod wiring;

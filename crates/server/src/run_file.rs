@@ -1,4 +1,4 @@
-//! The data directory's lock, and the file in it that says where a running server listens.
+//! The data directory's lock, and the files in it that say which processes run here and where they listen.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write as _};
@@ -11,13 +11,15 @@ use serde::{Deserialize, Serialize};
 use crate::client::Endpoint;
 
 const LOCK_NAME: &str = "lock";
+/// Of the process that holds the directory.
 const RUN_NAME: &str = "run.json";
+/// Of the others: one file each, named by service and process.
+const BESIDE_NAME: &str = "run";
 
 /// Holds a data directory for this process until it is dropped.
 #[derive(Debug)]
 pub(crate) struct DataDirLock {
     _file: File,
-    run_path: PathBuf,
 }
 
 impl DataDirLock {
@@ -31,41 +33,78 @@ impl DataDirLock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
+                let holder = RunFile::read(data_dir).ok().flatten();
+                let holder = holder
+                    .map_or_else(String::new, |run| format!(" (`{}`, process {})", run.service, run.pid));
                 bail!(
-                    "another process uses the data directory {shown}; stop it, or choose another directory with \
+                    "another process uses the data directory {shown}{holder}; stop it, or choose another directory with \
                      --set storage.data_dir=…"
                 )
             }
             Err(TryLockError::Error(e)) => return Err(e).with_context(|| format!("cannot lock {shown}")),
         }
-        let lock = Self { _file: file, run_path: data_dir.join(RUN_NAME) };
         // A server that was killed leaves its run file behind.
-        lock.remove_run_file()?;
-        Ok(lock)
-    }
-
-    /// Says where this process listens.
-    pub(crate) fn write_run_file(&self, run: &RunFile) -> Result<()> {
-        let temporary = self.run_path.with_extension("new");
-        let mut file = File::create(&temporary)?;
-        file.write_all(&serde_json::to_vec_pretty(run)?)?;
-        fs::rename(&temporary, &self.run_path)
-            .with_context(|| format!("cannot write {}", self.run_path.display()))
-    }
-
-    fn remove_run_file(&self) -> Result<()> {
-        match fs::remove_file(&self.run_path) {
-            Err(e) if e.kind() != ErrorKind::NotFound => {
-                Err(e).with_context(|| format!("cannot remove {}", self.run_path.display()))
-            }
-            _ => Ok(()),
-        }
+        remove(&data_dir.join(RUN_NAME))?;
+        Ok(Self { _file: file })
     }
 }
 
-impl Drop for DataDirLock {
+fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => {
+            Err(e).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where this process says that it runs, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Place {
+    path: PathBuf,
+    /// Whether the process is of no use where it cannot say so.
+    is_required: bool,
+}
+
+impl Place {
+    /// Of the process that holds the data directory; to be dropped before the lock.
+    pub(crate) fn of_holder(data_dir: &Path) -> Self {
+        Self { path: data_dir.join(RUN_NAME), is_required: true }
+    }
+
+    /// Of another process of `service`, which may be on another host or have no rights in the directory: then `status`
+    /// does not find it.
+    pub(crate) fn beside(data_dir: &Path, service: &str) -> Self {
+        let name = format!("{service}-{}.json", std::process::id());
+        Self { path: data_dir.join(BESIDE_NAME).join(name), is_required: false }
+    }
+
+    /// Says where this process listens.
+    pub(crate) fn write(&self, run: &RunFile) -> Result<()> {
+        match self.try_write(run) {
+            Err(error) if !self.is_required => {
+                tracing::warn!("`nephometer status` will not find this process: {error:#}");
+                Ok(())
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn try_write(&self, run: &RunFile) -> Result<()> {
+        let shown = || format!("cannot write {}", self.path.display());
+        if let Some(directory) = self.path.parent() {
+            fs::create_dir_all(directory).with_context(shown)?;
+        }
+        let temporary = self.path.with_extension("new");
+        let mut file = File::create(&temporary).with_context(shown)?;
+        file.write_all(&serde_json::to_vec_pretty(run)?)?;
+        fs::rename(&temporary, &self.path).with_context(shown)
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
-        if let Err(e) = self.remove_run_file() {
+        if let Err(e) = remove(&self.path) {
             tracing::warn!("{e:#}");
         }
     }
@@ -74,10 +113,14 @@ impl Drop for DataDirLock {
 /// Where a running server listens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct RunFile {
+    /// What it is.
+    pub(crate) service: String,
+    /// What it does.
+    pub(crate) roles: Vec<String>,
     /// Its process.
     pub(crate) pid: u32,
-    /// The metric API.
-    pub(crate) metric_api: SocketAddr,
+    /// The metric API, where it is served.
+    pub(crate) metric_api: Option<SocketAddr>,
     /// The alarm API, where it is served.
     #[serde(default)]
     pub(crate) alarm_api: Option<SocketAddr>,
@@ -94,9 +137,9 @@ impl RunFile {
         if self.tls.iter().any(|name| name == listener) { "https" } else { "http" }
     }
 
-    /// Where the metric API is.
-    pub(crate) fn metric_api_url(&self) -> String {
-        format!("{}://{}", self.scheme("metric_api"), self.metric_api)
+    /// Where the metric API is, where it is served.
+    pub(crate) fn metric_api_url(&self) -> Option<String> {
+        Some(format!("{}://{}", self.scheme("metric_api"), self.metric_api?))
     }
 
     /// Where the alarm API is, where it is served.
@@ -109,10 +152,35 @@ impl RunFile {
         Endpoint::of_run_file(self.admin?, self.scheme("admin") == "https").ok()
     }
 
-    /// The run file of a data directory; nothing where no server runs there.
+    /// The run file of the process that holds a data directory; nothing where none does.
     pub(crate) fn read(data_dir: &Path) -> Result<Option<Self>> {
-        let path = data_dir.join(RUN_NAME);
-        match fs::read(&path) {
+        Self::read_file(&data_dir.join(RUN_NAME))
+    }
+
+    /// Those of the other processes that were started here, in the order of their services. One that was killed leaves its
+    /// file behind: what `is_alive` does not know is removed.
+    pub(crate) fn beside(data_dir: &Path, is_alive: impl Fn(u32) -> bool) -> Result<Vec<Self>> {
+        let entries = match fs::read_dir(data_dir.join(BESIDE_NAME)) {
+            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.with_context(|| data_dir.join(BESIDE_NAME).display().to_string())?,
+        };
+        let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        paths.sort();
+        let mut found = Vec::new();
+        for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        {
+            match Self::read_file(path)? {
+                Some(run) if is_alive(run.pid) => found.push(run),
+                // Whose directory it is may be another user's.
+                Some(_) => drop(remove(path)),
+                None => {}
+            }
+        }
+        Ok(found)
+    }
+
+    fn read_file(path: &Path) -> Result<Option<Self>> {
+        match fs::read(path) {
             Ok(bytes) => {
                 Ok(Some(serde_json::from_slice(&bytes).with_context(|| path.display().to_string())?))
             }
@@ -134,17 +202,45 @@ mod tests {
         let lock = DataDirLock::acquire(&data_dir).unwrap();
         let refused = DataDirLock::acquire(&data_dir).unwrap_err().to_string();
         assert!(refused.contains("another process uses the data directory"), "{refused}");
-        let run = RunFile {
-            pid: 1,
-            metric_api: "127.0.0.1:8041".parse().unwrap(),
+        let place = Place::of_holder(&data_dir);
+        place.write(&run(1)).unwrap();
+        assert_eq!(RunFile::read(&data_dir).unwrap(), Some(run(1)));
+        let refused = DataDirLock::acquire(&data_dir).unwrap_err().to_string();
+        assert!(refused.contains("(`serve`, process 1)"), "{refused}");
+        drop(place);
+        assert_eq!(RunFile::read(&data_dir).unwrap(), None);
+        drop(lock);
+        DataDirLock::acquire(&data_dir).unwrap();
+    }
+
+    fn run(pid: u32) -> RunFile {
+        RunFile {
+            service: "serve".to_owned(),
+            roles: vec!["metric_api".to_owned()],
+            pid,
+            metric_api: Some("127.0.0.1:8041".parse().unwrap()),
             alarm_api: None,
             admin: None,
             tls: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn any_number_of_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let data_dir = directory.path().join("data");
+        assert_eq!(RunFile::beside(&data_dir, |_| true).unwrap(), []);
+        let places = ["notifier", "evaluator"].map(|service| Place::beside(&data_dir, service));
+        places[0].write(&run(2)).unwrap();
+        places[1].write(&run(3)).unwrap();
+        let pids = |is_alive: fn(u32) -> bool| {
+            let found = RunFile::beside(&data_dir, is_alive).unwrap();
+            found.into_iter().map(|run| run.pid).collect::<Vec<_>>()
         };
-        lock.write_run_file(&run).unwrap();
-        assert_eq!(RunFile::read(&data_dir).unwrap(), Some(run));
-        drop(lock);
-        assert_eq!(RunFile::read(&data_dir).unwrap(), None);
-        DataDirLock::acquire(&data_dir).unwrap();
+        assert_eq!(pids(|_| true), [3, 2]);
+        assert_eq!(pids(|pid| pid == 2), [2]);
+        assert_eq!(pids(|_| true), [2], "what a killed process left is removed");
+        drop(places);
+        assert_eq!(pids(|_| true), [0_u32; 0]);
     }
 }

@@ -24,9 +24,11 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-pub(crate) use alarms::AlarmFigures;
+pub(crate) use alarms::{AlarmFigures, EvaluatorFigures};
 pub(crate) use certificates::CertificateFigures;
-pub(crate) use snapshot::{IndexStatus, KeystoneFigures, LimitFigures, ProcessStatus, Snapshot};
+pub(crate) use snapshot::{
+    IndexStatus, KeystoneFigures, LimitFigures, ProcessStatus, Snapshot, StoreFigures,
+};
 
 /// What a request is about, as operators think of load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

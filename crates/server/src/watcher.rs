@@ -1,11 +1,12 @@
 //! Looks at the store, the index and the process, for whoever wants to know how they are.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nephometer_alarm::evaluate::EvaluatorHandle;
 use nephometer_api::limits::Limits;
 use nephometer_drivers::{AlarmStore, Indexer, MeasureStore};
+use nephometer_link::Link;
 use nephometer_metric::MetricService;
 use nephometer_model::Clock;
 use nephometer_openstack::token::KeystoneAuthenticator;
@@ -13,7 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::certificates::Certificates;
 use crate::process::process_use;
-use crate::telemetry::{AlarmFigures, IndexStatus, ProcessStatus, Snapshot, Telemetry};
+use crate::telemetry::{AlarmFigures, EvaluatorFigures, IndexStatus, ProcessStatus, Snapshot, Telemetry};
 
 /// Counting a large index takes a while: it is not counted again before so many times as long have passed.
 const COUNTING_SHARE: u64 = 50;
@@ -21,15 +22,24 @@ const COUNTING_SHARE: u64 = 50;
 /// What is looked at.
 pub(crate) struct Watched {
     pub(crate) telemetry: Arc<Telemetry>,
-    pub(crate) indexer: Arc<dyn Indexer>,
-    pub(crate) store: Arc<dyn MeasureStore>,
-    pub(crate) service: Arc<MetricService>,
-    pub(crate) alarms: Arc<dyn AlarmStore>,
-    pub(crate) evaluator: Option<EvaluatorHandle>,
+    /// Where this process holds the measure store.
+    pub(crate) store: Option<WatchedStore>,
+    /// Where this process has the index open.
+    pub(crate) alarms: Option<Arc<dyn AlarmStore>>,
+    pub(crate) evaluator: Arc<OnceLock<EvaluatorHandle>>,
+    /// To the process that holds the measure store, where this one does not.
+    pub(crate) link: Option<Arc<Link>>,
     pub(crate) keystone: Option<Arc<KeystoneAuthenticator>>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) certificates: Arc<Certificates>,
     pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// The measure store and what serves it.
+pub(crate) struct WatchedStore {
+    pub(crate) store: Arc<dyn MeasureStore>,
+    pub(crate) service: Arc<MetricService>,
+    pub(crate) indexer: Arc<dyn Indexer>,
 }
 
 /// Who looks.
@@ -60,15 +70,18 @@ impl Watcher {
 
     /// How everything is now.
     pub(crate) async fn look(&self) -> Snapshot {
-        let Watched { store, service, keystone, limits, certificates, clock, .. } = &self.watched;
+        let Watched { store, keystone, limits, certificates, clock, .. } = &self.watched;
         let pid = std::process::id();
         let uptime = Duration::from_nanos(clock.monotonic_ns().saturating_sub(self.start_ns));
         Snapshot {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: uptime.as_secs_f64(),
-            store: store.status().into(),
-            metric_cache: service.cache_status().into(),
-            index: self.index().await,
+            store: store.as_ref().map(|store| store.store.status().into()),
+            metric_cache: store.as_ref().map(|store| store.service.cache_status().into()).unwrap_or_default(),
+            index: match store {
+                Some(store) => self.index(&*store.indexer).await,
+                None => None,
+            },
             keystone: keystone.as_ref().map(|keystone| keystone.status().into()),
             limits: limits.status().into(),
             certificates: certificates.figures(),
@@ -78,8 +91,10 @@ impl Watcher {
     }
 
     async fn alarms(&self) -> Option<AlarmFigures> {
-        let evaluator = self.watched.evaluator.as_ref().map(EvaluatorHandle::status);
-        match AlarmFigures::of(&*self.watched.alarms, evaluator).await {
+        let Watched { store, link, evaluator, .. } = &self.watched;
+        let hears = store.is_some() || link.as_ref().is_some_and(|link| link.status().is_connected);
+        let evaluator = evaluator.get().map(|evaluator| EvaluatorFigures::new(evaluator.status(), hears));
+        match AlarmFigures::of(&**self.watched.alarms.as_ref()?, evaluator).await {
             Ok(figures) => Some(figures),
             Err(error) => {
                 tracing::warn!(%error, "alarms are not counted");
@@ -88,7 +103,7 @@ impl Watcher {
         }
     }
 
-    async fn index(&self) -> Option<IndexStatus> {
+    async fn index(&self, indexer: &dyn Indexer) -> Option<IndexStatus> {
         let mut counts = self.counts.lock().await;
         let begin_ns = self.watched.clock.monotonic_ns();
         if let Some(Counted { status, good_until_ns }) = *counts
@@ -96,7 +111,7 @@ impl Watcher {
         {
             return Some(status);
         }
-        let status: IndexStatus = match self.watched.indexer.counts().await {
+        let status: IndexStatus = match indexer.counts().await {
             Ok(counted) => counted.into(),
             Err(error) => {
                 tracing::warn!(%error, "the index does not count");

@@ -1,4 +1,4 @@
-//! Builds what the roles stand on: index, engine, metric service, rules. The only place where adapters meet services.
+//! Builds what the roles stand on: index, engine, metric service. The only place where adapters meet services.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,47 +13,86 @@ use nephometer_model::{ArchivePolicy, ArchivePolicyRule, SystemClock};
 use tokio::task::JoinError;
 
 use crate::config::{Config, IndexPlace};
+use crate::roles::Ground;
 
 /// The engine's directory in the data directory.
 pub(crate) const MEASURES_NAME: &str = "measures";
 /// The rule that upstream's set-up creates: every metric gets the policy `low`.
 const DEFAULT_RULE: (&str, &str, &str) = ("default", "*", "low");
 
-/// The parts that are built once and shared by the roles.
+/// The parts that are built once and shared by the roles of a process, as far as they stand on them.
 pub(crate) struct Parts {
     pub(crate) clock: Arc<SystemClock>,
+    pub(crate) index: Option<Arc<SqlIndex>>,
+    pub(crate) store: Option<Store>,
+}
+
+/// The measure store and what serves it.
+pub(crate) struct Store {
     pub(crate) index: Arc<SqlIndex>,
     pub(crate) engine: Arc<Engine>,
     pub(crate) service: Arc<MetricService>,
 }
 
 impl Parts {
-    /// Opens index and engine by `clock`, replays the log, creates default policies where that is asked for.
-    pub(crate) async fn open(config: &Config, clock: SystemClock) -> Result<Self> {
+    /// Opens what of `grounds` is to be opened, by `clock`.
+    pub(crate) async fn open(config: &Config, clock: SystemClock, grounds: &[Ground]) -> Result<Self> {
         let clock = Arc::new(clock);
-        let index = Arc::new(open_index(config, &clock).await?);
-        if config.metric.create_default_policies {
-            create_default_policies(index.as_ref()).await?;
-        }
-        let engine = Arc::new(open_engine(config, &clock, &index).await?);
-        let settings = config.metric.settings().map_err(anyhow::Error::msg)?;
-        let service = MetricService::new(
-            Arc::clone(&index) as Arc<dyn Indexer>,
-            Arc::clone(&engine) as Arc<dyn MeasureStore>,
-            Arc::clone(&clock) as _,
-            Arc::clone(&clock) as _,
-            settings,
-        );
-        service.load_policies().await?;
-        Ok(Self { clock, index, engine, service: Arc::new(service) })
+        let has_store = grounds.contains(&Ground::Store);
+        let index = match has_store || grounds.contains(&Ground::Index) {
+            true => Some(Arc::new(open_index(config, &clock).await?)),
+            false => None,
+        };
+        let store = match index.clone().filter(|_| has_store) {
+            Some(index) => Some(Store::open(config, &clock, index).await?),
+            None => None,
+        };
+        Ok(Self { clock, index, store })
+    }
+
+    /// The index.
+    ///
+    /// # Errors
+    /// Whoever asks has not said that it stands on it.
+    pub(crate) fn index(&self) -> Result<&Arc<SqlIndex>> {
+        self.index.as_ref().context("this process has no index open")
+    }
+
+    /// The measure store.
+    ///
+    /// # Errors
+    /// Whoever asks has not said that it stands on it.
+    pub(crate) fn store(&self) -> Result<&Store> {
+        self.store.as_ref().context("this process does not hold the measure store")
     }
 
     /// Flushes what is in memory to parts and stops the engine's threads.
     pub(crate) async fn close(self) -> Result<()> {
-        let engine = Arc::clone(&self.engine);
-        drop(self);
+        let Some(store) = self.store else { return Ok(()) };
+        let engine = Arc::clone(&store.engine);
+        drop(store);
         unpanicked(tokio::task::spawn_blocking(move || engine.stop()).await)??;
         Ok(())
+    }
+}
+
+impl Store {
+    /// Opens the engine over `index`, replays the log, creates default policies where that is asked for.
+    async fn open(config: &Config, clock: &Arc<SystemClock>, index: Arc<SqlIndex>) -> Result<Self> {
+        if config.metric.create_default_policies {
+            create_default_policies(index.as_ref()).await?;
+        }
+        let engine = Arc::new(open_engine(config, clock, &index).await?);
+        let settings = config.metric.settings().map_err(anyhow::Error::msg)?;
+        let service = MetricService::new(
+            Arc::clone(&index) as Arc<dyn Indexer>,
+            Arc::clone(&engine) as Arc<dyn MeasureStore>,
+            Arc::clone(clock) as _,
+            Arc::clone(clock) as _,
+            settings,
+        );
+        service.load_policies().await?;
+        Ok(Self { index, engine, service: Arc::new(service) })
     }
 }
 

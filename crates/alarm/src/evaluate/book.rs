@@ -5,11 +5,10 @@ use std::collections::{BinaryHeap, HashMap};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use nephometer_drivers::share_of;
+use nephometer_drivers::{WriteWatch, share_of};
 use nephometer_model::{Alarm, AlarmId, AlarmRule, CompositeRule, SeriesKey, SubRule};
 
 use super::batch::{Done, End};
-use super::feed::WriteWatch;
 use super::questions::is_evaluated;
 use crate::decide::leaves;
 use crate::time::Windows;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use nephometer_drivers::{ALARM_SHARES, EVALUATORS, Fence, Lease, LeaseStore, WriteObserver};
+use nephometer_drivers::{ALARM_SHARES, EVALUATORS, Fence, Lease, LeaseStore, WriteWatch};
 use nephometer_model::{AlarmCounts, AlarmId, AlarmState, Clock};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -15,7 +15,6 @@ use uuid::Uuid;
 use super::ask::Sources;
 use super::batch::{Done, End, Job, Worker};
 use super::book::{Book, Due};
-use super::feed::WriteWatch;
 use super::status::{Counters, EvaluatorStatus};
 use super::{Recorder, Silences};
 
@@ -85,9 +84,9 @@ pub struct EvaluatorHandle {
 }
 
 impl EvaluatorHandle {
-    /// Hears of acknowledged measures.
-    pub fn observer(&self) -> Arc<dyn WriteObserver> {
-        Arc::clone(&self.watch) as Arc<dyn WriteObserver>
+    /// By which it hears of acknowledged measures.
+    pub fn watch(&self) -> Arc<WriteWatch> {
+        Arc::clone(&self.watch)
     }
 
     /// Woken, the evaluator looks at once for changed alarms.

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use nephometer_drivers::{AlarmStore, LeaseStore, MetricReader, SeriesRun};
+use nephometer_drivers::{AlarmStore, LeaseStore, MetricReader, SeriesRun, WriteObserver};
 use nephometer_model::{Alarm, AlarmState, Clock, IdSource, PolicyKey};
 use proptest::prelude::*;
 use tokio::sync::Notify;
@@ -80,7 +80,7 @@ async fn run(steps: Vec<Step>) -> Arc<World> {
                 let metric = format!("m{metric}");
                 world.measure(&metric, if high { 90.0 } else { 10.0 });
                 let run = SeriesRun { key: series_of(&metric), policy: PolicyKey(0), len: 1 };
-                evaluators[heard_by].handle().observer().written(&[run]);
+                evaluators[heard_by].handle().watch().written(&[run]);
             }
             Step::Pass(seconds) => world.advance(seconds),
             Step::Settle(at) if begun[at].is_none() => evaluators[at].settle().await,

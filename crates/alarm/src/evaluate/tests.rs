@@ -2,7 +2,7 @@
 
 use nephometer_drivers::{
     AlarmStore, LeaseStore, MetricReadError, MetricReader, PoolMembers, PoolMembersError, PrometheusReader,
-    SeriesRun, Silence,
+    SeriesRun, Silence, WriteObserver,
 };
 use nephometer_model::{
     Alarm, AlarmId, AlarmRule, Clock, CombinationRule, CompositeRule, IdSource, LoadBalancerRule, Operator,
@@ -58,7 +58,7 @@ fn plain(world: &Arc<World>) -> Evaluator {
 fn write(world: &World, evaluator: &Evaluator, metric: &str, value: f64) {
     world.measure(metric, value);
     let run = SeriesRun { key: series_of(metric), policy: PolicyKey(0), len: 1 };
-    evaluator.handle().observer().written(&[run]);
+    evaluator.handle().watch().written(&[run]);
 }
 
 fn state(world: &World, id: &str) -> String {
@@ -437,7 +437,7 @@ async fn a_loop_runs_and_gives_its_shares_back() {
     }
     world.advance(1);
     world.measure("m1", 20.0);
-    handle.observer().written(&[SeriesRun { key: series_of("m1"), policy: PolicyKey(0), len: 1 }]);
+    handle.watch().written(&[SeriesRun { key: series_of("m1"), policy: PolicyKey(0), len: 1 }]);
     while handle.status().transitions == 1 {
         tokio::task::yield_now().await;
     }

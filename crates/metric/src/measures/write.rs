@@ -1,5 +1,7 @@
 //! Writing measures of one metric, and judging who may write.
 
+use std::sync::Weak;
+
 use nephometer_drivers::{SeriesRun, WriteBatch};
 use nephometer_model::{Metric, MetricId, Timestamp, parse_python_uuid};
 
@@ -92,10 +94,14 @@ impl MetricService {
         for (resource, newest) in restored {
             self.restore(resource, newest).await?;
         }
-        let Some(observer) = self.observer.get() else { return Ok(self.store.write(batch).await?) };
+        if self.observers.read().is_empty() {
+            return Ok(self.store.write(batch).await?);
+        }
         let written = batch.runs.clone();
         self.store.write(batch).await?;
-        observer.written(&written);
+        for observer in self.observers.read().iter().filter_map(Weak::upgrade) {
+            observer.written(&written);
+        }
         Ok(())
     }
 

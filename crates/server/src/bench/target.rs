@@ -121,7 +121,7 @@ impl Target {
         loop {
             let url = match &address {
                 Some(url) => Some(url.clone()),
-                None => RunFile::read(data_dir)?.map(|run| run.metric_api_url()),
+                None => RunFile::read(data_dir)?.and_then(|run| run.metric_api_url()),
             };
             if let Some(url) = url {
                 self.endpoint = Endpoint::parse(&url)?.with_token(self.endpoint.token.clone());

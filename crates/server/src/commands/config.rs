@@ -7,10 +7,11 @@ use nephometer_model::{Clock, SystemClock};
 use nephometer_openstack::policy::{ALARM_RULES, METRIC_RULES};
 
 use crate::certificates::Certificates;
-use crate::cli::{ConfigCommand, GlobalArgs};
+use crate::cli::{CheckConfigArgs, ConfigCommand, GlobalArgs};
 use crate::config::{Config, DEFAULT_FILE, Layers};
 use crate::identity::Recognition;
 use crate::policy_file::PolicyFile;
+use crate::services::{self, Service};
 use crate::{import, logging};
 
 use super::{load_config, say};
@@ -34,16 +35,30 @@ pub(super) fn run(command: ConfigCommand, global: &GlobalArgs) -> Result<()> {
     Ok(())
 }
 
-/// Runs `check-config`.
-pub(super) fn check(global: &GlobalArgs) -> Result<()> {
+/// Runs `check-config`; where no service is named, for `serve`.
+pub(super) fn check(args: &CheckConfigArgs, global: &GlobalArgs) -> Result<()> {
     let config = load_config(global)?;
     // Warnings about the policy file go to the log.
     logging::start(&config.log)?;
     PolicyFile::load(&METRIC_RULES, &config.policy)?;
     PolicyFile::load(&ALARM_RULES, &config.alarm_policy)?;
     config.index.open(&config.storage.data_dir)?;
+    config.measure_link.open()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    Certificates::open(&config, &clock)?.warn_of_ends();
-    Recognition::open(&config, clock)?;
-    say("the configuration is fine\n")
+    Recognition::open(&config, Arc::clone(&clock))?;
+    let named = if args.services.is_empty() { &[&services::SERVE] } else { args.services.as_slice() };
+    for service in named {
+        Certificates::open(&config, &clock, &service.roles(&config))?.warn_of_ends();
+        service.check(&config).with_context(|| service.name)?;
+    }
+    let lines = args.services.iter().map(|service| described(service, &config));
+    say(&(lines.collect::<String>() + "the configuration is fine\n"))
+}
+
+/// What a service is made of and stands on.
+fn described(service: &Service, config: &Config) -> String {
+    let roles: Vec<_> = service.roles(config).iter().map(|role| role.name).collect();
+    let grounds: Vec<_> = service.grounds(config).iter().map(ToString::to_string).collect();
+    let grounds = if grounds.is_empty() { "nothing".to_owned() } else { grounds.join(", ") };
+    format!("{}: {}\n  stands on {grounds}\n", service.name, roles.join(", "))
 }

@@ -1,4 +1,4 @@
-//! `status`: how the server of this configuration is, asked from it, or from what it left on disk.
+//! `status`: how the processes of this configuration on this host are, asked from them, or from what was left on disk.
 
 use std::io;
 use std::path::Path;
@@ -10,15 +10,28 @@ use crate::cli::{GlobalArgs, StatusArgs};
 use crate::client::Connection;
 use crate::process::{directory_bytes, process_use};
 use crate::run_file::RunFile;
-use crate::telemetry::{AlarmFigures, CertificateFigures, KeystoneFigures, LimitFigures, Snapshot};
+use crate::telemetry::{
+    AlarmFigures, CertificateFigures, KeystoneFigures, LimitFigures, Snapshot, StoreFigures,
+};
 use crate::wiring::MEASURES_NAME;
 
 use super::{load_config, say};
 
 /// What is known.
 #[derive(Debug, Serialize)]
+struct Status {
+    /// Of the process that holds the data directory.
+    #[serde(flatten)]
+    holder: Holder,
+    /// The other processes of this configuration on this host.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    others: Vec<Other>,
+}
+
+/// The process that holds the data directory.
+#[derive(Debug, Serialize)]
 #[serde(tag = "state", rename_all = "lowercase")]
-enum Status {
+enum Holder {
     /// It answers.
     Running {
         run: RunFile,
@@ -30,6 +43,15 @@ enum Status {
     Silent { run: RunFile, data_bytes: u64 },
     /// It does not run.
     Stopped { data_bytes: u64, files: Files },
+}
+
+/// A process that does not hold the data directory.
+#[derive(Debug, Serialize)]
+struct Other {
+    run: RunFile,
+    /// Nothing where it does not say.
+    #[serde(flatten)]
+    snapshot: Option<Box<Snapshot>>,
 }
 
 /// What a stopped server has left.
@@ -53,18 +75,24 @@ impl Files {
 pub(super) fn run(args: &StatusArgs, global: &GlobalArgs) -> Result<()> {
     let config = load_config(global)?;
     let data_dir = &config.storage.data_dir;
+    let is_alive = |pid| process_use(pid).is_some();
+    let others = RunFile::beside(data_dir, is_alive)?.into_iter().map(|run| {
+        let snapshot = ask(&run).ok().map(Box::new);
+        Other { run, snapshot }
+    });
+    let others = others.collect();
     let data_bytes = directory_bytes(data_dir);
-    let running = RunFile::read(data_dir)?.filter(|run| process_use(run.pid).is_some());
-    let status = match running {
-        None => Status::Stopped { data_bytes, files: Files::of(data_dir) },
-        Some(run @ RunFile { admin: None, .. }) => Status::Silent { run, data_bytes },
+    let holder = match RunFile::read(data_dir)?.filter(|run| is_alive(run.pid)) {
+        None => Holder::Stopped { data_bytes, files: Files::of(data_dir) },
+        Some(run @ RunFile { admin: None, .. }) => Holder::Silent { run, data_bytes },
         Some(run) => match ask(&run) {
-            Ok(snapshot) => Status::Running { run, data_bytes, snapshot: Box::new(snapshot) },
+            Ok(snapshot) => Holder::Running { run, data_bytes, snapshot: Box::new(snapshot) },
             // A server that was killed leaves its run file, and its number may be another process's by now.
-            Err(error) if is_refused(&error) => Status::Stopped { data_bytes, files: Files::of(data_dir) },
+            Err(error) if is_refused(&error) => Holder::Stopped { data_bytes, files: Files::of(data_dir) },
             Err(error) => return Err(error.context(format!("process {} does not answer", run.pid))),
         },
     };
+    let status = Status { holder, others };
     if args.json { say(&(serde_json::to_string_pretty(&status)? + "\n")) } else { say(&table(&status)) }
 }
 
@@ -82,54 +110,50 @@ fn is_refused(error: &anyhow::Error) -> bool {
 
 fn table(status: &Status) -> String {
     let mut rows: Vec<(&str, String)> = Vec::new();
-    let data_bytes = match status {
-        Status::Stopped { data_bytes, files: Files { parts, log_bytes } } => {
-            rows.push(("state", "stopped".to_owned()));
+    let data_bytes = match &status.holder {
+        Holder::Stopped { data_bytes, files: Files { parts, log_bytes } } => {
+            let state =
+                if status.others.is_empty() { "stopped" } else { "nobody holds the measure store here" };
+            rows.push(("state", state.to_owned()));
             rows.push(("parts", parts.to_string()));
             rows.push(("log", format!("{log_bytes} bytes")));
             data_bytes
         }
-        Status::Silent { run, data_bytes } => {
+        Holder::Silent { run, data_bytes } => {
             rows.push(("state", format!("running as process {}; admin.listen is off", run.pid)));
-            rows.push(("metric API", format!("{}/", run.metric_api_url())));
+            listeners(&mut rows, run);
             data_bytes
         }
-        Status::Running { run, data_bytes, snapshot } => {
+        Holder::Running { run, data_bytes, snapshot } => {
             running(&mut rows, run, snapshot);
             data_bytes
         }
     };
     rows.push(("data directory", format!("{data_bytes} bytes")));
-    rows.into_iter().map(|(name, value)| format!("{name:<22} {value}\n")).collect()
+    for Other { run, snapshot } in &status.others {
+        rows.push(("", String::new()));
+        match snapshot {
+            Some(snapshot) => running(&mut rows, run, snapshot),
+            None => rows.push((
+                "state",
+                format!("{} runs as process {}; it does not say how it is", run.service, run.pid),
+            )),
+        }
+    }
+    rows.into_iter().map(|(name, value)| format!("{name:<22} {value}").trim_end().to_owned() + "\n").collect()
+}
+
+fn listeners(rows: &mut Vec<(&str, String)>, run: &RunFile) {
+    rows.extend(run.metric_api_url().map(|url| ("metric API", format!("{url}/"))));
+    rows.extend(run.alarm_api_url().map(|url| ("alarm API", format!("{url}/"))));
 }
 
 fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
-    let Snapshot {
-        version,
-        uptime_seconds,
-        store,
-        metric_cache,
-        index,
-        keystone,
-        limits,
-        certificates,
-        alarms,
-        process,
-    } = snapshot;
-    rows.push(("state", format!("running {version} as process {} for {uptime_seconds:.0} s", run.pid)));
-    rows.push(("metric API", format!("{}/", run.metric_api_url())));
-    rows.extend(run.alarm_api_url().map(|url| ("alarm API", format!("{url}/"))));
-    let writes = store.refusing_writes.as_ref().map(|reason| format!("refused: {reason}"));
-    rows.push(("writes", writes.unwrap_or_else(|| "accepted".to_owned())));
-    rows.push((
-        "index",
-        index.map_or("does not answer".to_owned(), |index| {
-            format!(
-                "{} metrics, {} resources, {} archive policies",
-                index.metrics, index.resources, index.archive_policies
-            )
-        }),
-    ));
+    let Snapshot { version, uptime_seconds, store, keystone, limits, certificates, alarms, process, .. } =
+        snapshot;
+    let (service, pid) = (&run.service, run.pid);
+    rows.push(("state", format!("{service} {version} running as process {pid} for {uptime_seconds:.0} s")));
+    listeners(rows, run);
     if let Some(keystone) = keystone {
         rows.push(("Keystone", reached(keystone)));
         rows.push((
@@ -146,6 +170,30 @@ fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
     }
     rows.extend(refused(limits).map(|text| ("refused by limits", text)));
     rows.extend(certificates.iter().map(|certificate| ("TLS", good_until(certificate))));
+    if let Some(store) = store {
+        stored(rows, store, snapshot);
+    }
+    rows.extend(alarms.as_ref().map(|alarms| ("alarms", in_states(alarms))));
+    rows.push((
+        "process",
+        format!("{:.1} s CPU, {} bytes resident", process.cpu_seconds, process.resident_bytes),
+    ));
+}
+
+/// The measure store, and the index of its metrics.
+fn stored(rows: &mut Vec<(&str, String)>, store: &StoreFigures, snapshot: &Snapshot) {
+    let Snapshot { metric_cache, index, .. } = snapshot;
+    let writes = store.refusing_writes.as_ref().map(|reason| format!("refused: {reason}"));
+    rows.push(("writes", writes.unwrap_or_else(|| "accepted".to_owned())));
+    rows.push((
+        "index",
+        index.map_or("does not answer".to_owned(), |index| {
+            format!(
+                "{} metrics, {} resources, {} archive policies",
+                index.metrics, index.resources, index.archive_policies
+            )
+        }),
+    ));
     rows.push(("measures written", store.measures_written.to_string()));
     rows.push(("in memory", format!("{} measures of {} series", store.head_measures, store.head_series)));
     rows.push(("cache", format!("{} metrics in {} bytes", metric_cache.entries, metric_cache.bytes)));
@@ -156,12 +204,7 @@ fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
     ));
     rows.push(("flushes, merges", format!("{}, {}", store.flushes, store.merges)));
     rows.push(("late measures", store.late_measures.to_string()));
-    rows.extend(alarms.as_ref().map(|alarms| ("alarms", in_states(alarms))));
     rows.push(("quarantined blocks", store.quarantined_blocks.to_string()));
-    rows.push((
-        "process",
-        format!("{:.1} s CPU, {} bytes resident", process.cpu_seconds, process.resident_bytes),
-    ));
 }
 
 /// What limits have refused; nothing where they have refused nothing.
@@ -184,7 +227,8 @@ fn in_states(alarms: &AlarmFigures) -> String {
         (waiting, dead) => format!("; {waiting} messages wait, {dead} were given up"),
     };
     let work = alarms.evaluator.as_ref().map_or_else(String::new, |evaluator| {
-        format!("; {} evaluations, {} changes of state", evaluator.evaluations, evaluator.transitions)
+        let by = if evaluator.hears_of_writes { "" } else { ", by time alone: writes are not heard of" };
+        format!("; {} evaluations, {} changes of state{by}", evaluator.evaluations, evaluator.transitions)
     });
     format!("{states}{messages}{work}")
 }

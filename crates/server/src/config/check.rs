@@ -33,11 +33,12 @@ impl Config {
             check("admin.listen", &self.admin.listen);
         }
         problems.extend(self.index.problems());
+        problems.extend(self.measure_link.problems());
     }
 
     fn check_identity(&self, problems: &mut Vec<Problem>) {
         let api = &self.metric_api;
-        if api.auth_mode == AuthMode::Keystone || self.alarms_ask_keystone() {
+        if self.asks_keystone() {
             let found = self.keystone_authtoken.problems().into_iter();
             problems.extend(found.map(|problem| Problem::new(format!("keystone_authtoken.{problem}"))));
         }
@@ -62,7 +63,7 @@ impl Config {
 
     /// What listens beyond loopback without checking who speaks must be wanted in as many words.
     fn check_exposure(&self, problems: &mut Vec<Problem>) {
-        let Self { metric_api, alarm_api, admin, statsd, .. } = self;
+        let Self { metric_api, alarm_api, measure_link, admin, statsd, .. } = self;
         let is_proven = metric_api.auth_mode == AuthMode::Keystone || metric_api.tls.proves_clients();
         let trust = match metric_api.auth_mode {
             AuthMode::RemoteUser => "auth_mode=remoteuser believes the header of whoever sends it",
@@ -77,6 +78,12 @@ impl Config {
                     || self.alarms_ask_keystone()
                     || alarm_api.tls.proves_clients(),
                 "auth_mode=noauth believes what callers say of themselves",
+            ),
+            (
+                "measure_link",
+                &measure_link.listen,
+                measure_link.allow_insecure_listen || measure_link.tls.is_on(),
+                "without TLS its token can be overheard",
             ),
             (
                 "admin",

@@ -81,6 +81,21 @@ impl IndexSection {
     }
 }
 
+/// What a process that does not hold the data directory needs of the index.
+impl IndexSection {
+    /// Fails where it would make an index of its own in place of the one that others use.
+    pub(crate) fn check_shared(&self, data_dir: &Path) -> Result<()> {
+        match self.open(data_dir)? {
+            IndexPlace::Sqlite(path) if !path.exists() => bail!(
+                "index: there is no {}; on one host start the process that holds the measure store first, and name the \
+                 same storage.data_dir or index.url; processes on several hosts share PostgreSQL (index.url)",
+                path.display()
+            ),
+            _ => Ok(()),
+        }
+    }
+}
+
 fn is_known(url: &SecretUrl) -> bool {
     SCHEMES.iter().any(|scheme| url.expose().starts_with(scheme))
 }

@@ -11,36 +11,42 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use nephometer_api::http::tls::Tls;
 use nephometer_api::{HttpSettings, serve};
 use tokio::net::TcpListener;
 
 use crate::config::parse_listen;
+use crate::stage::Stage;
 use crate::watcher::Watcher;
 
-use super::{Handle, Shutdown, bind};
+use super::{Handle, Role, bind};
 
 /// Media type of OpenMetrics text.
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// Few ask here; more have to wait.
 const MAX_CONNECTIONS: usize = 64;
 
-/// Binds the address and serves until `shutdown`.
-pub(crate) async fn start(
-    watcher: Arc<Watcher>,
-    listen: &str,
-    tls: Option<Arc<Tls>>,
-    shutdown: Shutdown,
-) -> Result<Handle> {
-    let (listener, address) = bind_or_next(listen).await?;
-    let router =
-        Router::new().route("/metrics", get(metrics)).route("/status", get(status)).with_state(watcher);
+/// Part of every process whose `admin.listen` is not empty.
+pub(crate) static ROLE: Role = Role {
+    name: "admin",
+    stands_on: &[],
+    is_wanted: |config| !config.admin.listen.is_empty(),
+    start: |stage| Box::pin(start(stage)),
+};
+
+/// Binds the address and serves until the process stops.
+async fn start(stage: &Stage<'_>) -> Result<Handle> {
+    let (listener, address) = bind_or_next(&stage.config.admin.listen).await?;
+    let router = Router::new()
+        .route("/metrics", get(metrics))
+        .route("/status", get(status))
+        .with_state(Arc::clone(&stage.watcher));
+    let (tls, shutdown) = (stage.certificates.of(ROLE.name), stage.shutdown.clone());
     let http = HttpSettings {
         max_connections: MAX_CONNECTIONS,
         stop_timeout: Duration::from_secs(1),
         ..HttpSettings::default()
     };
-    Ok(Handle::spawn("admin", Some(address), async move {
+    Ok(Handle::spawn(ROLE.name, Some(address), async move {
         Ok(serve(listener, tls, router, http, shutdown.requested()).await?)
     }))
 }

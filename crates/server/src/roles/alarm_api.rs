@@ -4,43 +4,39 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use axum::middleware;
-use nephometer_alarm::service::AlarmService;
 use nephometer_api::aodh::{self, AodhState};
-use nephometer_api::http::tls::Tls;
-use nephometer_api::limits::Limits;
 use nephometer_api::serve;
-use nephometer_drivers::Authenticator;
-use nephometer_model::IdSource;
 
-use crate::config::AlarmApiSection;
-use crate::telemetry::{Telemetry, count_requests};
+use crate::alarms;
+use crate::stage::Stage;
+use crate::telemetry::count_requests;
 
-use super::{Handle, Shutdown, bind};
+use super::{Ground, Handle, Role, bind};
 
-/// What the role stands on.
-pub(crate) struct Deps {
-    pub(crate) service: Arc<AlarmService>,
-    pub(crate) authenticator: Arc<dyn Authenticator>,
-    pub(crate) limits: Arc<Limits>,
-    pub(crate) ids: Arc<dyn IdSource>,
-    pub(crate) telemetry: Arc<Telemetry>,
-    pub(crate) tls: Option<Arc<Tls>>,
-}
+/// Wanted unless `alarm_api.listen` is empty.
+pub(crate) static ROLE: Role = Role {
+    name: "alarm_api",
+    stands_on: &[Ground::Index, Ground::Measures],
+    is_wanted: |config| config.alarm_api.is_on(),
+    start: |stage| Box::pin(start(stage)),
+};
 
-/// Binds the address and serves until `shutdown`.
-pub(crate) async fn start(deps: Deps, settings: &AlarmApiSection, shutdown: Shutdown) -> Result<Handle> {
+/// Binds the address and serves until the process stops.
+async fn start(stage: &Stage<'_>) -> Result<Handle> {
+    let settings = &stage.config.alarm_api;
     let (listener, address) = bind("alarm_api.listen", &settings.listen).await?;
     let state = AodhState {
-        service: deps.service,
-        authenticator: deps.authenticator,
-        limits: deps.limits,
-        ids: deps.ids,
+        service: alarms::service(stage)?,
+        authenticator: Arc::clone(&stage.recognition.of_alarms),
+        limits: Arc::clone(&stage.limits),
+        ids: Arc::clone(&stage.parts.clock) as _,
         settings: settings.http.front(),
     };
-    let counted = middleware::from_fn_with_state(deps.telemetry, count_requests);
+    let counted = middleware::from_fn_with_state(Arc::clone(&stage.telemetry), count_requests);
     let router = aodh::router(state).layer(counted);
     let http = settings.http.listener();
-    Ok(Handle::spawn("alarm_api", Some(address), async move {
-        Ok(serve(listener, deps.tls, router, http, shutdown.requested()).await?)
+    let (tls, shutdown) = (stage.certificates.of(ROLE.name), stage.shutdown.clone());
+    Ok(Handle::spawn(ROLE.name, Some(address), async move {
+        Ok(serve(listener, tls, router, http, shutdown.requested()).await?)
     }))
 }

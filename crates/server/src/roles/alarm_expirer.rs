@@ -1,33 +1,38 @@
 //! Forgets old records of alarms' history, and messages that were given up long ago.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Result;
 use nephometer_drivers::{AlarmStore, AlarmStoreError};
-use nephometer_model::{Clock, Timestamp};
+use nephometer_model::Timestamp;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::config::AlarmSection;
+use crate::stage::Stage;
 
-use super::{Handle, Shutdown};
+use super::{Ground, Handle, Role};
 
 /// How often it looks.
 const INTERVAL: Duration = Duration::from_secs(300);
 /// Records that are removed in one transaction.
 const BATCH: u64 = 1000;
 
-/// Looks once an interval until `shutdown`.
-pub(crate) fn start(
-    store: Arc<dyn AlarmStore>,
-    clock: Arc<dyn Clock>,
-    settings: &AlarmSection,
-    shutdown: Shutdown,
-) -> Handle {
+/// Always wanted; any number may run.
+pub(crate) static ROLE: Role = Role {
+    name: "alarm_expirer",
+    stands_on: &[Ground::Index],
+    is_wanted: |_| true,
+    start: |stage| Box::pin(async move { start(stage) }),
+};
+
+/// Looks once an interval until the process stops.
+fn start(stage: &Stage<'_>) -> Result<Handle> {
+    let (store, clock, shutdown) = (stage.alarm_store()?, stage.clock(), stage.shutdown.clone());
+    let settings = &stage.config.alarm;
     let (history, messages) =
         (settings.history_time_to_live_seconds, settings.dead_messages_time_to_live_seconds);
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    Handle::spawn("alarm_expirer", None, async move {
+    Ok(Handle::spawn(ROLE.name, None, async move {
         loop {
             tokio::select! {
                 () = shutdown.requested() => return Ok(()),
@@ -42,7 +47,7 @@ pub(crate) fn start(
                 tracing::warn!(%error, "old records of alarms are removed at the next interval");
             }
         }
-    })
+    }))
 }
 
 /// So many seconds before `now`; nothing for 0, which stands for never.

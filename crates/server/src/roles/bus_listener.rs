@@ -1,15 +1,36 @@
 //! Listens on the message bus: for events that fire alarms, and for upstream's evaluators.
 
+use anyhow::Result;
 use nephometer_drivers::MessageSource as _;
 
-use super::{Handle, Shutdown};
-use crate::alarm_bus::Inbox;
+use crate::alarm_bus::{self, Inbox};
+use crate::stage::Stage;
 
-/// Listens until `shutdown`; what was taken then is still finished.
-pub(crate) fn start(inbox: Inbox, shutdown: Shutdown) -> Handle {
-    Handle::spawn(inbox.name, None, async move {
+use super::{Ground, Handle, Role};
+
+/// Hears events.
+pub(crate) static LISTENER: Role = Role {
+    name: "listener",
+    stands_on: &[Ground::Index, Ground::Bus],
+    is_wanted: |config| config.messaging.is_on() && config.alarm_bus.hear_events,
+    start: |stage| Box::pin(async move { start(&LISTENER, alarm_bus::events(stage)?, stage) }),
+};
+
+/// Hears upstream's evaluators and listeners.
+pub(crate) static NOTIFIER_INBOX: Role = Role {
+    name: "notifier_inbox",
+    stands_on: &[Ground::Index, Ground::Bus],
+    is_wanted: |config| config.messaging.is_on() && config.alarm_bus.hear_evaluators,
+    start: |stage| Box::pin(async move { start(&NOTIFIER_INBOX, alarm_bus::evaluators(stage)?, stage) }),
+};
+
+/// Listens until the process stops; what was taken then is still finished.
+fn start(role: &Role, inbox: Inbox, stage: &Stage<'_>) -> Result<Handle> {
+    let source = alarm_bus::source(stage.config, role.name)?;
+    let shutdown = stage.shutdown.clone();
+    Ok(Handle::spawn(role.name, None, async move {
         let stop = Box::pin(async move { shutdown.requested().await });
-        inbox.source.listen(&inbox.subscription, inbox.handler.as_ref(), stop).await;
+        source.listen(&inbox.subscription, inbox.handler.as_ref(), stop).await;
         Ok(())
-    })
+    }))
 }

@@ -4,23 +4,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use nephometer_metric::{Expirer, ExpiryOutcome, MetricService};
+use nephometer_metric::{Expirer, ExpiryOutcome};
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::config::ExpirerSection;
+use crate::stage::Stage;
 
-use super::{Handle, Shutdown};
+use super::{Ground, Handle, Role};
 
-/// Learns what has ended, and then runs once an interval until `shutdown`. To be started before what takes measures.
-pub(crate) async fn start(
-    service: Arc<MetricService>,
-    settings: &ExpirerSection,
-    shutdown: Shutdown,
-) -> Result<Handle> {
+/// Wanted where resources end or go by themselves.
+pub(crate) static ROLE: Role = Role {
+    name: "expirer",
+    stands_on: &[Ground::Store],
+    is_wanted: |config| config.expirer.is_wanted(),
+    start: |stage| Box::pin(start(stage)),
+};
+
+/// Learns what has ended, and then runs once an interval until the process stops.
+async fn start(stage: &Stage<'_>) -> Result<Handle> {
+    let service = Arc::clone(&stage.parts.store()?.service);
+    let (settings, shutdown) = (&stage.config.expirer, stage.shutdown.clone());
     let mut expirer = Expirer::start(service, settings.expiry()).await.context("expirer")?;
     let mut ticks = interval(Duration::from_secs(settings.interval_seconds));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    Ok(Handle::spawn("expirer", None, async move {
+    Ok(Handle::spawn(ROLE.name, None, async move {
         loop {
             tokio::select! {
                 () = shutdown.requested() => return Ok(()),

@@ -5,41 +5,38 @@ use std::sync::Arc;
 use anyhow::Result;
 use axum::middleware;
 use nephometer_api::gnocchi::{self, GnocchiSettings, GnocchiState};
-use nephometer_api::http::tls::Tls;
-use nephometer_api::limits::Limits;
 use nephometer_api::serve;
-use nephometer_drivers::{Authenticator, PolicyEnforcer};
-use nephometer_metric::MetricService;
+use nephometer_drivers::PolicyEnforcer;
 
-use crate::config::MetricApiSection;
-use crate::telemetry::{Telemetry, count_requests};
+use crate::stage::Stage;
+use crate::telemetry::count_requests;
 
-use super::{Handle, Shutdown, bind};
+use super::{Ground, Handle, Role, bind};
 
-/// What the role stands on.
-pub(crate) struct Deps {
-    pub(crate) service: Arc<MetricService>,
-    pub(crate) authenticator: Arc<dyn Authenticator>,
-    pub(crate) enforcer: Arc<dyn PolicyEnforcer>,
-    pub(crate) limits: Arc<Limits>,
-    pub(crate) telemetry: Arc<Telemetry>,
-    pub(crate) tls: Option<Arc<Tls>>,
-}
+/// Always wanted where the measure store is.
+pub(crate) static ROLE: Role = Role {
+    name: "metric_api",
+    stands_on: &[Ground::Store],
+    is_wanted: |_| true,
+    start: |stage| Box::pin(start(stage)),
+};
 
-/// Binds the address and serves until `shutdown`.
-pub(crate) async fn start(deps: Deps, settings: &MetricApiSection, shutdown: Shutdown) -> Result<Handle> {
+/// Binds the address and serves until the process stops.
+async fn start(stage: &Stage<'_>) -> Result<Handle> {
+    let settings = &stage.config.metric_api;
     let (listener, address) = bind("metric_api.listen", &settings.listen).await?;
     let state = GnocchiState {
-        service: deps.service,
-        authenticator: deps.authenticator,
-        enforcer: deps.enforcer,
-        limits: deps.limits,
+        service: Arc::clone(&stage.parts.store()?.service),
+        authenticator: Arc::clone(&stage.recognition.authenticator),
+        enforcer: Arc::clone(&stage.policy) as Arc<dyn PolicyEnforcer>,
+        limits: Arc::clone(&stage.limits),
         settings: GnocchiSettings { max_limit: settings.max_limit, front: settings.http.front() },
     };
-    let counted = middleware::from_fn_with_state(deps.telemetry, count_requests);
+    let counted = middleware::from_fn_with_state(Arc::clone(&stage.telemetry), count_requests);
     let router = gnocchi::router(state).layer(counted);
     let http = settings.http.listener();
-    Ok(Handle::spawn("metric_api", Some(address), async move {
-        Ok(serve(listener, deps.tls, router, http, shutdown.requested()).await?)
+    let (tls, shutdown) = (stage.certificates.of(ROLE.name), stage.shutdown.clone());
+    Ok(Handle::spawn(ROLE.name, Some(address), async move {
+        Ok(serve(listener, tls, router, http, shutdown.requested()).await?)
     }))
 }

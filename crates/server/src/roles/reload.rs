@@ -7,24 +7,30 @@ use std::time::Duration;
 use anyhow::Result;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::certificates::Certificates;
 use crate::policy_file::PolicyFile;
+use crate::stage::Stage;
 
-use super::{Handle, Shutdown};
+use super::{Handle, Role};
 
 /// How often files are looked at.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// How often it is said that a certificate ends soon.
 const REMINDER: Duration = Duration::from_secs(86_400);
 
-/// Follows the files until `shutdown`.
-pub(crate) fn start(
-    policies: [Arc<PolicyFile>; 2],
-    certificates: Arc<Certificates>,
-    shutdown: Shutdown,
-) -> Result<Handle> {
+/// Part of every process.
+pub(crate) static ROLE: Role = Role {
+    name: "reload",
+    stands_on: &[],
+    is_wanted: |_| true,
+    start: |stage| Box::pin(async move { start(stage) }),
+};
+
+/// Follows the files until the process stops.
+fn start(stage: &Stage<'_>) -> Result<Handle> {
+    let policies = [Arc::clone(&stage.policy), Arc::clone(&stage.alarm_policy)];
+    let (certificates, shutdown) = (Arc::clone(&stage.certificates), stage.shutdown.clone());
     let mut hangups = signal(SignalKind::hangup())?;
-    Ok(Handle::spawn("reload", None, async move {
+    Ok(Handle::spawn(ROLE.name, None, async move {
         let (mut looks, mut reminders) = (tokio::time::interval(INTERVAL), tokio::time::interval(REMINDER));
         loop {
             tokio::select! {

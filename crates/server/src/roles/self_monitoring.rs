@@ -19,11 +19,11 @@ use nephometer_model::{
 };
 use tokio::time::MissedTickBehavior;
 
-use crate::config::SelfMonitoringSection;
 use crate::host::{self, HostFacts};
+use crate::stage::Stage;
 use crate::watcher::Watcher;
 
-use super::{Handle, Shutdown};
+use super::{Ground, Handle, Role};
 use readings::{Reading, Readings};
 
 /// Who makes the resources and metrics.
@@ -37,18 +37,32 @@ const HOST_TYPE: &str = "nephometer_host";
 /// Type of this process's resource.
 const PROCESS_TYPE: &str = "nephometer_process";
 
-/// What the role stands on.
-pub(crate) struct Deps {
-    pub(crate) service: Arc<MetricService>,
-    pub(crate) watcher: Arc<Watcher>,
+/// Wanted where `self_monitoring.enabled` is.
+pub(crate) static ROLE: Role = Role {
+    name: "self_monitoring",
+    stands_on: &[Ground::Store],
+    is_wanted: |config| config.self_monitoring.enabled,
+    start: |stage| Box::pin(async move { start(stage) }),
+};
+
+/// What is asked and told.
+struct Deps {
+    service: Arc<MetricService>,
+    watcher: Arc<Watcher>,
     /// The directory whose file system is measured.
-    pub(crate) data_dir: PathBuf,
+    data_dir: PathBuf,
 }
 
-/// Measures until `shutdown`.
-pub(crate) fn start(deps: Deps, settings: &SelfMonitoringSection, shutdown: Shutdown) -> Handle {
-    let interval = Duration::from_secs(settings.interval_seconds);
-    Handle::spawn("self_monitoring", None, async move {
+/// Measures until the process stops.
+fn start(stage: &Stage<'_>) -> Result<Handle> {
+    let deps = Deps {
+        service: Arc::clone(&stage.parts.store()?.service),
+        watcher: Arc::clone(&stage.watcher),
+        data_dir: stage.config.storage.data_dir.clone(),
+    };
+    let interval = Duration::from_secs(stage.config.self_monitoring.interval_seconds);
+    let shutdown = stage.shutdown.clone();
+    Ok(Handle::spawn(ROLE.name, None, async move {
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut monitor = Monitor::new(deps);
@@ -61,7 +75,7 @@ pub(crate) fn start(deps: Deps, settings: &SelfMonitoringSection, shutdown: Shut
                 tracing::warn!(%error, "this host and process were not measured");
             }
         }
-    })
+    }))
 }
 
 struct Monitor {

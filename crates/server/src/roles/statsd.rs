@@ -16,10 +16,10 @@ use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::sync::Semaphore;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 
-use crate::config::StatsdSection;
+use crate::stage::Stage;
 use lines::Lines;
 
-use super::{Handle, Shutdown, bind};
+use super::{Ground, Handle, Role, Shutdown, bind};
 
 /// Different names that an interval may bring; further ones are dropped and counted.
 const MAX_NAMES: usize = 100_000;
@@ -32,13 +32,18 @@ const MAX_DATAGRAM_BYTES: usize = 65_536;
 /// Pause after the system refuses a connection.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
-/// Binds both sockets, makes the resource, and listens until `shutdown`; what has come by then is written.
-pub(crate) async fn start(
-    service: Arc<MetricService>,
-    settings: &StatsdSection,
-    tls: Option<Arc<Tls>>,
-    shutdown: Shutdown,
-) -> Result<Handle> {
+/// Wanted where `statsd.enabled` is.
+pub(crate) static ROLE: Role = Role {
+    name: "statsd",
+    stands_on: &[Ground::Store],
+    is_wanted: |config| config.statsd.enabled,
+    start: |stage| Box::pin(start(stage)),
+};
+
+/// Binds both sockets, makes the resource, and listens until the process stops; what has come by then is written.
+async fn start(stage: &Stage<'_>) -> Result<Handle> {
+    let service = Arc::clone(&stage.parts.store()?.service);
+    let (settings, tls) = (&stage.config.statsd, stage.certificates.of(ROLE.name));
     let (tcp, address) = bind("statsd.listen", &settings.listen).await?;
     let udp = match settings.udp {
         true => Some(UdpSocket::bind(address).await.with_context(|| {
@@ -56,7 +61,7 @@ pub(crate) async fn start(
     let mut ticks = interval(Duration::from_secs_f64(settings.flush_delay_seconds));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     let writer = Writer { service, sink, inbox, tls };
-    Ok(Handle::spawn("statsd", Some(address), writer.run(udp, tcp, ticks, shutdown)))
+    Ok(Handle::spawn(ROLE.name, Some(address), writer.run(udp, tcp, ticks, stage.shutdown.clone())))
 }
 
 /// What has come since the last flush.

@@ -32,6 +32,9 @@ pub(crate) struct EvaluatorFigures {
     pub(crate) series: u64,
     pub(crate) evaluations: u64,
     pub(crate) started_by_measures: u64,
+    /// Whether it hears of writes now; else alarms are decided by time.
+    #[serde(default)]
+    pub(crate) hears_of_writes: bool,
     pub(crate) failures: u64,
     pub(crate) transitions: u64,
     /// From the acknowledgement of measures to the decision, over the last minutes.
@@ -40,14 +43,16 @@ pub(crate) struct EvaluatorFigures {
     pub(crate) lag_max_ms: f64,
 }
 
-impl From<EvaluatorStatus> for EvaluatorFigures {
-    fn from(status: EvaluatorStatus) -> Self {
+impl EvaluatorFigures {
+    /// Figures of an evaluator.
+    pub(crate) fn new(status: EvaluatorStatus, hears_of_writes: bool) -> Self {
         let EvaluatorStatus { alarms, series, evaluations, failures, transitions, lag, .. } = status;
         Self {
             alarms,
             series,
             evaluations,
             started_by_measures: status.started_by_measures,
+            hears_of_writes,
             failures,
             transitions,
             lag_p50_ms: lag.p50_ms,
@@ -66,7 +71,7 @@ impl AlarmFigures {
     /// Asks the store.
     pub(crate) async fn of(
         store: &dyn AlarmStore,
-        evaluator: Option<EvaluatorStatus>,
+        evaluator: Option<EvaluatorFigures>,
     ) -> Result<Self, AlarmStoreError> {
         let states = store.states().await?;
         let outbox = store.outbox().await?;
@@ -74,7 +79,7 @@ impl AlarmFigures {
             states: states.into_iter().map(|(state, count)| (state.as_str().to_owned(), count)).collect(),
             waiting_messages: outbox.waiting,
             dead_messages: outbox.dead,
-            evaluator: evaluator.map(EvaluatorFigures::from),
+            evaluator,
         })
     }
 
@@ -99,6 +104,13 @@ impl AlarmFigures {
         ] {
             put(encoder, name, help, &ConstCounter::new(value))?;
         }
+        let hears = ConstGauge::new(u64::from(evaluator.hears_of_writes));
+        put(
+            encoder,
+            "alarm_hears_of_writes",
+            "1 while measures start evaluations, 0 while time alone does",
+            &hears,
+        )?;
         let lag_seconds = ConstGauge::new(evaluator.lag_p99_ms / 1000.0);
         put(encoder, "alarm_lag_p99_seconds", "From measures to decisions, 99 of 100, lately", &lag_seconds)
     }

@@ -26,12 +26,13 @@ pub(crate) struct Snapshot {
     pub(crate) version: String,
     /// Seconds since its start.
     pub(crate) uptime_seconds: f64,
-    /// The store.
-    pub(crate) store: StoreFigures,
+    /// The store, where this process holds it.
+    #[serde(default)]
+    pub(crate) store: Option<StoreFigures>,
     /// What is remembered of metrics for writing.
     #[serde(default)]
     pub(crate) metric_cache: CacheFigures,
-    /// The index; nothing where it did not answer.
+    /// What the index holds; nothing where it did not answer, or where this process does not hold the store.
     pub(crate) index: Option<IndexStatus>,
     /// Keystone; nothing where callers are recognised in another way.
     #[serde(default)]
@@ -274,7 +275,34 @@ impl Snapshot {
 
 impl Collector for Snapshot {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let Self { store, metric_cache, process, .. } = self;
+        if let Some(store) = &self.store {
+            self.encode_store(store, &mut encoder)?;
+        }
+        if let Some(keystone) = &self.keystone {
+            keystone.encode(&mut encoder)?;
+        }
+        self.limits.encode(&mut encoder)?;
+        if let Some(alarms) = &self.alarms {
+            alarms.encode(&mut encoder)?;
+        }
+        CertificateFigures::encode(&self.certificates, &mut encoder)?;
+        let process = &self.process;
+        for (name, help, value) in [
+            ("process_resident_bytes", "Resident memory of the process", process.resident_bytes),
+            ("process_threads", "Threads of the process", process.threads),
+        ] {
+            put(&mut encoder, name, help, &ConstGauge::new(value))?;
+        }
+        put(&mut encoder, "uptime_seconds", "Time since the start", &ConstGauge::new(self.uptime_seconds))?;
+        let cpu = ConstCounter::new(process.cpu_seconds);
+        put(&mut encoder, "process_cpu_seconds", "CPU time of the process", &cpu)
+    }
+}
+
+impl Snapshot {
+    /// The store, and the index of its metrics.
+    fn encode_store(&self, store: &StoreFigures, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let metric_cache = &self.metric_cache;
         for (name, help, value) in [
             ("measures_written", "Measures acknowledged", store.measures_written),
             ("flushes", "Flushes of the head to parts", store.flushes),
@@ -285,7 +313,7 @@ impl Collector for Snapshot {
             ("late_measures", "Measures that came too late to count", store.late_measures),
             ("metric_cache_evicted", "Metrics forgotten to make room for others", metric_cache.evicted),
         ] {
-            put(&mut encoder, name, help, &ConstCounter::new(value))?;
+            put(encoder, name, help, &ConstCounter::new(value))?;
         }
         let index = self.index.unwrap_or_default();
         for (name, help, value) in [
@@ -303,22 +331,10 @@ impl Collector for Snapshot {
             ("metrics", "Metrics in the index", index.metrics),
             ("resources", "Resources in the index", index.resources),
             ("archive_policies", "Archive policies in the index", index.archive_policies),
-            ("process_resident_bytes", "Resident memory of the process", process.resident_bytes),
-            ("process_threads", "Threads of the process", process.threads),
         ] {
-            put(&mut encoder, name, help, &ConstGauge::new(value))?;
+            put(encoder, name, help, &ConstGauge::new(value))?;
         }
-        if let Some(keystone) = &self.keystone {
-            keystone.encode(&mut encoder)?;
-        }
-        self.limits.encode(&mut encoder)?;
-        if let Some(alarms) = &self.alarms {
-            alarms.encode(&mut encoder)?;
-        }
-        CertificateFigures::encode(&self.certificates, &mut encoder)?;
-        put(&mut encoder, "uptime_seconds", "Time since the start", &ConstGauge::new(self.uptime_seconds))?;
-        let cpu = ConstCounter::new(process.cpu_seconds);
-        put(&mut encoder, "process_cpu_seconds", "CPU time of the process", &cpu)
+        Ok(())
     }
 }
 

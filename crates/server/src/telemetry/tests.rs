@@ -31,7 +31,7 @@ fn the_text_has_every_figure_and_ends() {
     let store = StoreFigures { measures_written: 7, ..StoreFigures::default() };
     let keystone = KeystoneFigures { is_reachable: Some(true), cache_hits: 3, ..KeystoneFigures::default() };
     let limits = LimitFigures { refused_measures: 5, ..LimitFigures::default() };
-    let snapshot = Snapshot { store, keystone: Some(keystone), limits, ..Snapshot::default() };
+    let snapshot = Snapshot { store: Some(store), keystone: Some(keystone), limits, ..Snapshot::default() };
     let text = telemetry.render(&snapshot).unwrap();
     for line in [
         "nephometer_http_requests_total{kind=\"ingest\",status=\"202\"} 1\n",

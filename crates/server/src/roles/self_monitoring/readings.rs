@@ -57,6 +57,7 @@ impl Readings {
         now: Timestamp,
     ) -> Vec<Reading> {
         let Snapshot { store, process, index, .. } = snapshot;
+        let store = store.clone().unwrap_or_default();
         let ingest = telemetry.totals(RequestKind::Ingest);
         let query = telemetry.totals(RequestKind::Query);
         let mut readings = vec![
