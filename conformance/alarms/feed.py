@@ -1,4 +1,4 @@
-"""Who feeds the metrics of a project's alarms, until the server is gone or until all is said."""
+"""Who feeds the metrics of a project's alarms, until it is stopped, the server is gone, or all is said."""
 
 import http.client
 import random
@@ -19,13 +19,19 @@ class Feeder:
         self.world, self.project, self.alarms = world, project, alarms
         self.error: Exception | None = None
         self.thread: threading.Thread | None = None
+        self.ending = threading.Event()
         # How many states were seen to have come.
         self.seen = 0
 
     def begin(self, last: bool) -> None:
         """Feeds in a thread; with `last` only what was begun, and ends by itself when all of it has come."""
+        self.ending.clear()
         self.thread = threading.Thread(target=self._run, args=(last,), daemon=True)
         self.thread.start()
+
+    def stop(self) -> None:
+        """Feeds no more once the turn that it is at is over."""
+        self.ending.set()
 
     def end(self, seconds: float) -> bool:
         """Whether the thread has ended within this time."""
@@ -36,7 +42,7 @@ class Feeder:
     def _run(self, last: bool) -> None:
         metrics, alarming = self.world.metrics(), self.world.alarming(self.project)
         try:
-            while not self.turn(metrics, alarming, last):
+            while not self.ending.is_set() and not self.turn(metrics, alarming, last):
                 time.sleep(PAUSE_SECONDS)
         except GONE:
             pass

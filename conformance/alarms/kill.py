@@ -1,4 +1,4 @@
-"""kill -9 of a server that evaluates and notifies under load, again and again, with receivers that refuse and hang.
+"""kill -9 of what evaluates and notifies under load, again and again, with receivers that refuse and hang.
 
 At the end, of every alarm: its history is what was fed, each transition once and in order; each transition was told at
 least once, in the same order, and what was told twice has the same id and body.
@@ -8,6 +8,7 @@ import random
 import time
 
 from alarms.feed import Feeder, Rush, Steps
+from alarms.processes import Apart, Together
 from alarms.receiver import HANG, REFUSE, TAKE, Arrival, Receiver
 from alarms.world import Alarm, World, history, state_of, told
 from harness import outcome
@@ -45,22 +46,29 @@ def round_of(world: World, old: list[Feeder], rng: random.Random, tally: outcome
         feeder.begin(last=False)
     when = rng.random()
     if when < 0.6:
-        tally.check(f"round {number} works", wait_for_work(feeders, before), world.server.log_tail())
+        tally.check(f"round {number} works", wait_for_work(feeders, before), world.processes.log_tail())
     elif when < 0.8:
         time.sleep(LEASE_SECONDS * rng.uniform(0.6, 1.0))
     world.receiver.mode = rng.choice((TAKE, TAKE, REFUSE, HANG))
     time.sleep(rng.uniform(0.0, 0.8))
     world.receiver.mode = rng.choice((TAKE, TAKE, world.receiver.mode))
     time.sleep(rng.uniform(0.0, 0.8))
-    world.server.kill()
-    for feeder in feeders:
-        if not feeder.end(60):
-            raise RuntimeError("a feeder did not notice that the server is gone")
-        if feeder.error:
-            raise feeder.error
+    world.processes.crash(rng)
+    interrupt(feeders)
     world.receiver.mode = TAKE
     world.restart()
     return fresh
+
+
+def interrupt(feeders: list[Feeder]) -> None:
+    """No more load, whether or not the APIs are gone."""
+    for feeder in feeders:
+        feeder.stop()
+    for feeder in feeders:
+        if not feeder.end(60):
+            raise RuntimeError("a feeder does not come to its end")
+        if feeder.error:
+            raise feeder.error
 
 
 def settle(feeders: list[Feeder], tally: outcome.Outcome) -> None:
@@ -151,15 +159,20 @@ def judge(world: World, feeders: list[Feeder], tally: outcome.Outcome) -> None:
     api.close()
 
 
-def run(rounds: int, seed: int, tally: outcome.Outcome) -> None:
+def prepared(world: World, seed: int) -> list[Feeder]:
+    """Alarms for all rounds, and who feeds them."""
+    world.policy()
+    projects = [f"steps{number}" for number in range(PROJECTS)]
+    feeders: list[Feeder] = [Steps(world, project, world.make(project, ALARMS_OF_A_PROJECT)) for project in projects]
+    return feeders + [Rush(world, "rush", world.make("rush", ALARMS_OF_A_PROJECT), seed)]
+
+
+def run(rounds: int, seed: int, processes: Together | Apart, tally: outcome.Outcome) -> None:
     """All rounds, and the judgement."""
     rng = random.Random(seed)
     receiver = Receiver()
-    with World(receiver) as world:
-        world.policy()
-        projects = [f"steps{number}" for number in range(PROJECTS)]
-        feeders: list[Feeder] = [Steps(world, project, world.make(project, ALARMS_OF_A_PROJECT)) for project in projects]
-        feeders.append(Rush(world, "rush", world.make("rush", ALARMS_OF_A_PROJECT), seed))
+    with World(receiver, processes) as world:
+        feeders = prepared(world, seed)
         fresh: list[Feeder] = []
         for number in range(rounds):
             fresh.append(round_of(world, feeders, rng, tally, number))

@@ -4,6 +4,7 @@ some change their state each second."""
 import random
 import time
 
+from alarms.processes import Apart, Together
 from alarms.receiver import Receiver
 from alarms.world import Alarm, World, post, state_of, states, told
 from harness import outcome
@@ -51,13 +52,13 @@ def feed(world: World, alarms: list[Alarm], seconds: int, seed: int) -> tuple[di
     return begun, late
 
 
-def run(seconds: int, seed: int, tally: outcome.Outcome) -> None:
+def run(seconds: int, seed: int, processes: Together | Apart, tally: outcome.Outcome) -> None:
     """Feeds, waits for what is missing, and prints the figures."""
     receiver = Receiver()
-    with World(receiver) as world:
+    with World(receiver, processes) as world:
         world.policy()
         alarms = world.make("load", ALARMS)
-        if not tally.check("1,000 alarms are decided", calm(world, alarms), world.server.log_tail()):
+        if not tally.check("1,000 alarms are decided", calm(world, alarms), processes.log_tail()):
             return
         begun, late = feed(world, alarms, seconds, seed)
         end = time.monotonic() + DRAIN_SECONDS

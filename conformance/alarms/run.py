@@ -1,10 +1,12 @@
 """The proof of alarms under crashes.
 
-    alarms/run.py [--rounds N] [--seed N] [--seconds N] [--part kill --part latency]
+    alarms/run.py [--rounds N] [--seed N] [--seconds N] [--part NAME...]
 
 kill: 250 alarms are fed, and 20 new ones in each round; the server that evaluates and notifies is killed with SIGKILL at a
-random moment and started again, N times (5 by default, 50 in the long run), while receivers refuse and hang. latency: from a
-measure to its webhook at 1,000 measures a second. Needs only Python. Ends with 'N passed, N failed'.
+random moment and started again, N times (5 by default, 50 in the long run), while receivers refuse and hang. kill-apart: the
+same with the APIs, two evaluators and two notifiers as processes over PostgreSQL, some of which are killed each time. pause:
+one of two evaluators is stopped for longer than its lease and resumed. latency and latency-apart: from a measure to its
+webhook at 1,000 measures a second, in one process and in three. Needs Python and PostgreSQL. Ends with 'N passed, N failed'.
 """
 
 import argparse
@@ -13,10 +15,25 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from alarms import kill, latency  # noqa: E402
+from alarms import kill, latency, pause  # noqa: E402
+from alarms.processes import Apart, Together  # noqa: E402
 from harness import outcome  # noqa: E402
 
-PARTS = ("kill", "latency")
+PARTS = ("kill", "kill-apart", "pause", "latency", "latency-apart")
+
+
+def run(part: str, args: argparse.Namespace, tally: outcome.Outcome) -> None:
+    """One part."""
+    if part == "kill":
+        kill.run(args.rounds, args.seed, Together(), tally)
+    elif part == "kill-apart":
+        kill.run(args.rounds, args.seed, Apart(), tally)
+    elif part == "pause":
+        pause.run(args.rounds, args.seed, tally)
+    elif part == "latency":
+        latency.run(args.seconds, args.seed, Together(), tally)
+    else:
+        latency.run(args.seconds, args.seed, Apart(evaluators=1, notifiers=1), tally)
 
 
 def main() -> int:
@@ -31,10 +48,7 @@ def main() -> int:
     for part in args.part or PARTS:
         print(f"alarms: {part}", flush=True)
         try:
-            if part == "kill":
-                kill.run(args.rounds, args.seed, tally)
-            else:
-                latency.run(args.seconds, args.seed, tally)
+            run(part, args, tally)
         except (RuntimeError, OSError) as error:
             tally.check(part, False, repr(error))
     return tally.finish()

@@ -1,4 +1,4 @@
-"""A server with alarms, each on its own metric, and what their history and their messages say.
+"""A deployment with alarms, each on its own metric, and what their history and their messages say.
 
 An alarm's state follows from the newest value of its metric alone: the window is two hours wide, so that nothing changes
 by time. Values are numbers of steps, positive ones mean `alarm`, negative ones `ok`; both history and messages carry the
@@ -11,10 +11,10 @@ import json
 import time
 from typing import Any
 
+from alarms.processes import Apart, Together
 from alarms.receiver import Receiver
 from harness import server as live
 from harness.api import Api
-from harness.postgres import free_port
 
 GRANULARITY_SECONDS = 3600
 MAKERS = 4
@@ -36,48 +36,43 @@ def state_of(value: int) -> str:
 
 
 class World:
-    """A server, the ports of its APIs, and clients of them."""
+    """What runs, and clients of its APIs."""
 
-    def __init__(self, receiver: Receiver) -> None:
+    def __init__(self, receiver: Receiver, processes: Together | Apart) -> None:
         self.receiver = receiver
-        self.alarm_port = free_port()
-        self.server = live.Server(live.OURS, environment={
-            "MAX_LIMIT": "1000",
-            "DEFAULT_POLICIES": "false",
-            "ALARM_LISTEN": f"127.0.0.1:{self.alarm_port}",
-            "NEPHOMETER__ALARM_NOTIFIER__TIMEOUT_SECONDS": "2",
-            "NEPHOMETER__ALARM_NOTIFIER__CONNECT_TIMEOUT_SECONDS": "2",
-            "NEPHOMETER__ALARM_NOTIFIER__LONGEST_PAUSE_SECONDS": "5",
-        })
+        self.processes = processes
 
     def __enter__(self) -> "World":
-        self.server.__enter__()
-        self.wait()
+        try:
+            self.restart()
+        except RuntimeError:
+            self.processes.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.server.__exit__()
+        self.processes.stop()
 
     def wait(self) -> None:
         """Until the alarm API answers, too."""
         end = time.monotonic() + START_SECONDS
-        while not live.answers(self.alarm_port):
+        while not live.answers(self.processes.alarm_port):
             if time.monotonic() > end:
-                raise RuntimeError(f"the alarm API does not answer: {self.server.log_tail()}")
+                raise RuntimeError(f"the alarm API does not answer: {self.processes.log_tail()}")
             time.sleep(0.02)
 
     def restart(self) -> None:
-        """Starts a server that was killed."""
-        self.server.start()
+        """Starts what was killed."""
+        self.processes.start()
         self.wait()
 
     def metrics(self) -> Api:
         """A client of the metric API."""
-        return Api(self.server.port, seconds=20)
+        return Api(self.processes.api.port, seconds=20)
 
     def alarming(self, project: str) -> Api:
         """A client of the alarm API, as an administrator in a project."""
-        return Api(self.alarm_port, seconds=20, extra={"X-User-Id": "u", "X-Project-Id": project, "X-Roles": "admin"})
+        return Api(self.processes.alarm_port, seconds=20, extra={"X-User-Id": "u", "X-Project-Id": project, "X-Roles": "admin"})
 
     def make(self, project: str, count: int) -> list[Alarm]:
         """Alarms of a project, told at the receiver whatever state they go into."""

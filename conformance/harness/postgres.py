@@ -30,6 +30,7 @@ class Postgres:
         self.port = free_port()
         self.root = tempfile.mkdtemp(prefix="pg-")
         self.data = os.path.join(self.root, "data")
+        self.is_running = False
         self.as_user = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
         if self.as_user:
             shutil.chown(self.root, "postgres")
@@ -43,6 +44,7 @@ class Postgres:
         self._run(f"{bin_dir}/initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.root} -c fsync=off"
         self._run(f"{bin_dir}/pg_ctl", "-D", self.data, "-w", "-l", f"{self.root}/log", "-o", options, "start")
+        self.is_running = True
         self._run(f"{bin_dir}/createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "gnocchi")
         return self
 
@@ -52,5 +54,7 @@ class Postgres:
 
     def stop(self) -> None:
         """Stops the cluster at once and removes its files."""
-        self._run(f"{binaries()}/pg_ctl", "-D", self.data, "-m", "immediate", "stop")
+        if self.is_running:
+            self._run(f"{binaries()}/pg_ctl", "-D", self.data, "-m", "immediate", "stop")
+        self.is_running = False
         shutil.rmtree(self.root, ignore_errors=True)
