@@ -5,6 +5,7 @@
 
 mod agent;
 mod blacklist;
+pub mod central;
 mod config;
 mod cycle;
 mod discovery;
