@@ -54,5 +54,7 @@ pub use messaging::{
 pub use metric_reader::{
     DataPoints, MetricRead, MetricReadError, MetricReader, MetricSubject, WriteFeed, WriteObserver,
 };
-pub use metric_writer::{Made, MetricWriteError, MetricWriter, NamedMeasures};
+pub use metric_writer::{
+    AttributeChange, Made, MetricWriteError, MetricWriter, NamedMeasures, TypeAttributes,
+};
 pub use write_watch::{WatchChanges, WriteWatch, Written};

@@ -1,9 +1,14 @@
 //! How publishers write: measures by resource and name, with the policies, types and resources that they need. In one
-//! process by plain calls, apart over a Gnocchi API; definitions have that API's JSON forms.
+//! process by plain calls, apart over a Gnocchi API.
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use nephometer_model::Timestamp;
+use nephometer_model::{Attribute, AttributeValue, NewArchivePolicy, Timestamp};
 use serde_json::{Map, Value};
+
+/// Attributes of a type of resource by name.
+pub type TypeAttributes = BTreeMap<String, Attribute>;
 
 /// Measures of one metric of one resource.
 #[derive(Debug, Clone, PartialEq)]
@@ -51,25 +56,48 @@ pub enum MetricWriteError {
     Unavailable(String),
 }
 
+/// What becomes of an attribute of a resource type.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AttributeChange {
+    /// It is to be like this; resources that have none get `fill`.
+    Set {
+        /// Type, limits, need.
+        attribute: Attribute,
+        /// Must be there where the attribute becomes required.
+        fill: Option<AttributeValue>,
+    },
+    /// It goes.
+    Remove,
+}
+
 /// A metric service that publishers write to. Everything may be repeated: nothing counts twice.
 #[async_trait]
 pub trait MetricWriter: Send + Sync {
     /// Makes an archive policy.
-    async fn create_archive_policy(&self, definition: &Value) -> Result<Made, MetricWriteError>;
+    async fn create_archive_policy(&self, policy: &NewArchivePolicy) -> Result<Made, MetricWriteError>;
 
-    /// A type of resource with its attributes.
-    async fn resource_type(&self, name: &str) -> Result<Option<Value>, MetricWriteError>;
+    /// The attributes of a type of resource; nothing where it does not exist.
+    async fn resource_type(&self, name: &str) -> Result<Option<TypeAttributes>, MetricWriteError>;
 
     /// Makes a type of resource.
-    async fn create_resource_type(&self, definition: &Value) -> Result<Made, MetricWriteError>;
+    async fn create_resource_type(
+        &self,
+        name: &str,
+        attributes: &TypeAttributes,
+    ) -> Result<Made, MetricWriteError>;
 
-    /// Changes a type of resource by a JSON patch.
-    async fn change_resource_type(&self, name: &str, patch: &Value) -> Result<(), MetricWriteError>;
+    /// Changes one attribute of a type of resource.
+    async fn change_resource_type(
+        &self,
+        name: &str,
+        attribute: &str,
+        change: &AttributeChange,
+    ) -> Result<(), MetricWriteError>;
 
     /// Stores measures; metrics that are missing are made, resources are not. All or nothing; acknowledged when it returns.
     async fn write(&self, measures: &[NamedMeasures]) -> Result<(), MetricWriteError>;
 
-    /// Makes a resource of a type from its attributes, `id` among them.
+    /// Makes a resource of a type from its attributes in Gnocchi's JSON forms, `id` among them.
     async fn create_resource(
         &self,
         resource_type: &str,

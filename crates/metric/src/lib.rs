@@ -23,7 +23,9 @@ mod service;
 mod statsd;
 mod status;
 mod watch;
+mod writer;
 
+pub use nephometer_model::{NewArchivePolicy, PolicyItemSpec};
 pub use nephometer_series::matrix::{Fill, OperationError};
 pub use nephometer_series::{Calendar, Grouping, Points};
 
@@ -41,9 +43,10 @@ pub use measures::{
 };
 pub use metrics::{MetricWithResource, NewMetricSpec};
 pub use offload::offload;
-pub use policies::{ArchivePolicyPatch, NewArchivePolicy, PolicyItemSpec};
+pub use policies::ArchivePolicyPatch;
 pub use resource_types::{AttributeSpec, kind_name};
 pub use resources::{MetricSpec, ResourceList, ResourcePatch, ResourceSpec};
 pub use rules::choose_policy;
 pub use service::{MetricService, MetricSettings};
 pub use statsd::{StatsdAccumulator, StatsdFlush, StatsdLineError, StatsdOutcome, StatsdSink};
+pub use writer::LocalMetricWriter;

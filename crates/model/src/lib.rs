@@ -36,7 +36,9 @@ pub use identity::{Identity, PolicyTarget};
 pub use method::{AggregationMethod, MethodSet, Reducer};
 pub use metric::{Metric, MetricStatus};
 pub use ordered_ids::OrderedIds;
-pub use policy::{ArchivePolicy, ArchivePolicyRule, PolicyError, PolicyItem, glob_match};
+pub use policy::{
+    ArchivePolicy, ArchivePolicyRule, NewArchivePolicy, PolicyError, PolicyItem, PolicyItemSpec, glob_match,
+};
 pub use resource::{
     Attribute, AttributeKind, AttributeValue, Attributes, Resource, ResourceType, ResourceTypeState, Revision,
 };

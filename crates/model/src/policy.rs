@@ -13,6 +13,30 @@ pub struct PolicyItem {
     pub points: Option<u64>,
 }
 
+/// One definition as a client gives it: any two parts fix the third.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct PolicyItemSpec {
+    /// Width of a bucket.
+    pub granularity: Option<Timespan>,
+    /// Number of buckets kept.
+    pub points: Option<u64>,
+    /// How far back it reaches.
+    pub timespan: Option<Timespan>,
+}
+
+/// A policy to be made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewArchivePolicy {
+    /// Unique name.
+    pub name: String,
+    /// How many coarsest buckets late measures may reach back.
+    pub back_window: u64,
+    /// Names of methods, with signs and `*` (see [`MethodSet::select`]); nothing means the configured defaults.
+    pub methods: Option<Vec<String>>,
+    /// Definitions.
+    pub definition: Vec<PolicyItemSpec>,
+}
+
 /// Why a definition cannot be. The texts are upstream's.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum PolicyError {

@@ -6,8 +6,11 @@
 
 pub mod message;
 mod names;
+pub mod publish;
+pub mod resources;
 pub mod signature;
 mod sink;
+pub mod spool;
 
 pub use names::{NameKind, NamePatterns, NamePatternsError};
-pub use sink::{NotAccepted, PublishError, Publisher, SampleSink};
+pub use sink::{NotAccepted, PublishError, Publisher, RefusedSample, SampleSink};

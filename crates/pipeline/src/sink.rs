@@ -15,15 +15,28 @@ pub trait SampleSink: Send + Sync {
     async fn accept(&self, samples: Vec<Sample>) -> Result<(), NotAccepted>;
 }
 
+/// A sample that a target will never take.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedSample {
+    /// Its place among the samples of the call.
+    pub index: usize,
+    /// What is wrong with it.
+    pub reason: String,
+}
+
 /// Why a publisher's target did not take samples.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
     /// The same samples may be taken later.
     #[error("{0}")]
     Later(String),
-    /// The target will never take them: repeating holds up what comes after them.
+    /// The target will never take them as they are: one of them, or their number, is wrong. Repeating holds up what comes
+    /// after them.
     #[error("{0}")]
     Refused(String),
+    /// These the target will never take, in the order of the call; all others it has taken.
+    #[error("{} of the samples are refused, the first because {}", .0.len(), .0.first().map_or("", |first| &first.reason))]
+    SomeRefused(Vec<RefusedSample>),
 }
 
 /// Delivers samples to one target.
