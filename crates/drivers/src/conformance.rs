@@ -7,6 +7,7 @@ pub mod alarms;
 pub mod catalog;
 pub mod indexer;
 pub mod leases;
+pub mod metric_writer;
 
 use nephometer_model::Timestamp;
 

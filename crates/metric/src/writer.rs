@@ -56,7 +56,7 @@ impl LocalMetricWriter {
             grouped[place].push(named);
         }
         for of_resource in grouped {
-            let Some(first) = of_resource.first() else { continue };
+            let Some(first) = of_resource.first().copied() else { continue };
             let id = self.resource_id(&first.resource_id)?;
             let mut runs = Vec::with_capacity(of_resource.len());
             for named in of_resource {

@@ -1,5 +1,5 @@
-//! Services of the cloud: Gnocchi, Prometheus and Octavia that alarms read, Zaqar, Heat and trusts that they tell; all
-//! those that pollsters list.
+//! Services of the cloud: Gnocchi, Prometheus and Octavia that alarms read, Gnocchi that publishers write, Zaqar, Heat and
+//! trusts that they tell; all those that pollsters list.
 //!
 //! Each is a contract of `drivers` over a [`Session`](crate::keystone::Session): addresses come from its catalogue,
 //! tokens from its sign-in, repetitions from its transport.
@@ -15,7 +15,7 @@ mod trusts;
 mod zaqar;
 
 pub use cloud::{CloudPace, CloudSession};
-pub use gnocchi::GnocchiReader;
+pub use gnocchi::{GnocchiApi, GnocchiReader, GnocchiWriter};
 pub use heat::HeatStacks;
 pub use octavia::OctaviaPools;
 pub use prometheus::{PrometheusAddress, PrometheusAddressError, PrometheusHttp};

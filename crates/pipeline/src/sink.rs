@@ -45,6 +45,11 @@ pub trait Publisher: Send + Sync {
     /// Its address without what is secret in it, for logs and counters.
     fn target(&self) -> &str;
 
+    /// Most samples that a call should have: for targets that take them one by one, so that an error concerns few.
+    fn at_once(&self) -> usize {
+        usize::MAX
+    }
+
     /// Delivers samples in their order. Returns once the target has accepted all of them; after an error it may have
     /// some.
     async fn publish(&self, samples: &[Sample]) -> Result<(), PublishError>;

@@ -110,7 +110,7 @@ impl KeystoneError {
         matches!(self, Self::Unavailable { .. })
     }
 
-    pub(super) fn malformed(url: &Url, reason: impl Into<String>) -> Self {
+    pub(crate) fn malformed(url: &Url, reason: impl Into<String>) -> Self {
         Self::Malformed { url: shown(url), reason: reason.into() }
     }
 }

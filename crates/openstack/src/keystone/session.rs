@@ -146,6 +146,34 @@ impl Request {
         self.header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))
     }
 
+    /// The request as it goes over the wire: to `url` without the query, by the right of `access`.
+    fn call(&self, mut url: Url, access: Option<(HeaderName, HeaderValue)>) -> Result<Call, KeystoneError> {
+        if let Some(reason) = &self.problem {
+            return Err(KeystoneError::malformed(&url, format!("the request's own body: {reason}")));
+        }
+        if !self.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.query);
+        }
+        let mut headers = self.headers.clone();
+        headers.extend(access);
+        headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("application/json"));
+        let (method, body) = (self.method.clone(), self.body.clone());
+        Ok(Call { method, url, headers, body, repeatable: self.repeatable })
+    }
+
+    /// The same where no catalogue says where the service is: its address is `base`.
+    pub(crate) fn call_at(
+        &self,
+        base: &Url,
+        access: Option<(HeaderName, HeaderValue)>,
+    ) -> Result<Call, KeystoneError> {
+        let url = match &self.target {
+            Target::Url(url) => url.clone(),
+            Target::Service { path, .. } => join(base, path),
+        };
+        self.call(url, access)
+    }
+
     /// Says that sending it twice does no harm, though its method alone does not promise that.
     #[must_use]
     pub fn repeatable(mut self) -> Self {
@@ -352,7 +380,7 @@ impl Session {
         signed: &SignedIn,
         token: Option<&Secret>,
     ) -> Result<Call, KeystoneError> {
-        let mut url = match &request.target {
+        let url = match &request.target {
             Target::Url(url) => url.clone(),
             Target::Service { service_type, interface, region, path } => {
                 let interface = interface.unwrap_or(self.config.interface);
@@ -360,23 +388,14 @@ impl Session {
                 join(&self.endpoint_of(signed, service_type, interface, region)?, path)
             }
         };
-        if let Some(reason) = &request.problem {
-            return Err(KeystoneError::malformed(&url, format!("the request's own body: {reason}")));
-        }
-        if !request.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(&request.query);
-        }
-        let mut headers = request.headers.clone();
         if let Some(token) = token {
             let unfit = "the token cannot be a header";
             let mut value = HeaderValue::from_str(token.expose())
                 .map_err(|_| KeystoneError::malformed(&self.config.auth_url, unfit))?;
             value.set_sensitive(true);
-            headers.insert(X_AUTH_TOKEN, value);
+            return request.call(url, Some((X_AUTH_TOKEN, value)));
         }
-        headers.entry(header::ACCEPT).or_insert(HeaderValue::from_static("application/json"));
-        let (method, body) = (request.method.clone(), request.body.clone());
-        Ok(Call { method, url, headers, body, repeatable: request.repeatable })
+        request.call(url, None)
     }
 
     /// The address of a service by the session's interface and region.

@@ -1,6 +1,8 @@
-//! Measures of any Gnocchi API, asked as Aodh asks for them.
+//! Measures of any Gnocchi API, asked as Aodh asks for them, and written as Ceilometer writes them.
 
 mod answer;
+mod api;
+mod write;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +18,9 @@ use serde_json::{Value, json};
 use super::failure::unread;
 use crate::keystone::{Request, Session, segment};
 
+pub use api::GnocchiApi;
+pub use write::GnocchiWriter;
+
 /// Requests at a time.
 const AT_ONCE: usize = 16;
 /// The methods that Gnocchi knows are asked for again after so long.
@@ -29,7 +34,7 @@ type KnownMethods = Option<(Vec<String>, u64)>;
 /// It cannot tell which series a reading depends on: alarms that read by it are evaluated by time. Where a reading counts
 /// for the rights of one project, the resource or the metrics are looked at first, and searches are narrowed.
 pub struct GnocchiReader {
-    session: Arc<Session>,
+    api: GnocchiApi,
     clock: Arc<dyn Clock>,
     methods: Mutex<KnownMethods>,
 }
@@ -37,12 +42,17 @@ pub struct GnocchiReader {
 impl GnocchiReader {
     /// Asks the catalogue's `metric` service as `session`.
     pub fn new(session: Arc<Session>, clock: Arc<dyn Clock>) -> Self {
-        Self { session, clock, methods: Mutex::new(None) }
+        Self::over(GnocchiApi::keystone(session), clock)
+    }
+
+    /// Asks any API.
+    pub fn over(api: GnocchiApi, clock: Arc<dyn Clock>) -> Self {
+        Self { api, clock, methods: Mutex::new(None) }
     }
 
     /// The answer's JSON.
     async fn ask(&self, request: Request) -> Result<Value, MetricReadError> {
-        let answer = self.session.answer(&request).await.map_err(|error| unread(&error))?;
+        let answer = self.api.answer(&request).await.map_err(|error| unread(&error))?;
         if !answer.status.is_success() {
             return Err(answer::refused(answer.status, &answer.body));
         }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use nephometer_model::{Secret, SecretUrl};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use xxhash_rust::xxh3::xxh3_128;
 
 /// Options whose values may be seen; what else stands in a query may be a key.
@@ -130,6 +130,28 @@ impl Address {
     pub(super) fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         self.port.map_or(host.clone(), |port| format!("{host}:{port}"))
+    }
+
+    /// The address of the message bus that this address names: by `driver`, with the options that are not in `own`, which
+    /// it loses.
+    pub(super) fn transport_url(&mut self, driver: &str, own: &[&str]) -> SecretUrl {
+        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let mut text = format!("{driver}://");
+        if let Some(user) = &self.user {
+            text.push_str(&encode(user));
+            if let Some(password) = &self.password {
+                text.extend([":", &encode(password.expose())]);
+            }
+            text.push('@');
+        }
+        text.push_str(&self.authority());
+        text.push_str(&self.path);
+        let theirs = self.options.extract_if(.., |(name, _)| !own.contains(&name.as_str()));
+        for (number, (name, value)) in theirs.enumerate() {
+            text.push(if number == 0 { '?' } else { '&' });
+            text.extend([&encode(&name), "=", &encode(value.expose())]);
+        }
+        SecretUrl::new(text)
     }
 
     /// A name for what belongs to this address that is the same after a restart, and when only the password changes.

@@ -23,15 +23,25 @@ pub(super) fn points(list: &Value, granularity: Timespan) -> Result<DataPoints, 
     Ok(points)
 }
 
-/// Why Gnocchi refused, told apart by its words as Gnocchi's own client does it.
-pub(super) fn refused(status: StatusCode, body: &[u8]) -> MetricReadError {
-    let body: Value = serde_json::from_slice(body)
+/// What Gnocchi says in the body of a refusal: as it is structured, and as a text.
+pub(super) fn description(body: &[u8]) -> (Value, String) {
+    let mut body: Value = serde_json::from_slice(body)
         .unwrap_or_else(|_| Value::from(String::from_utf8_lossy(body).into_owned()));
-    let description = body.get("description").or_else(|| body["error"].get("message")).unwrap_or(&body);
-    let text = match description {
+    let description = match &mut body {
+        Value::Object(map) => map.remove("description").or_else(|| map.get("error")?.get("message").cloned()),
+        _ => None,
+    };
+    let description = description.unwrap_or(body);
+    let text = match &description {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
+    (description, text)
+}
+
+/// Why Gnocchi refused, told apart by its words as Gnocchi's own client does it.
+pub(super) fn refused(status: StatusCode, body: &[u8]) -> MetricReadError {
+    let (description, text) = description(body);
     if status != StatusCode::NOT_FOUND {
         return MetricReadError::Refused { status: status.as_u16(), text };
     }

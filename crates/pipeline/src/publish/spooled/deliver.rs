@@ -18,7 +18,9 @@ impl Shared {
         taken: &mut usize,
     ) -> Result<(), String> {
         // Lengths of the parts that are still to be given, the next one last.
-        let mut parts = vec![samples.len() - *taken];
+        let left = samples.get(*taken..).unwrap_or_default();
+        let mut parts: Vec<_> = left.chunks(self.target.at_once().max(1)).map(<[_]>::len).collect();
+        parts.reverse();
         while let Some(len) = parts.pop() {
             let Some(part) = samples.get(*taken..*taken + len).filter(|part| !part.is_empty()) else {
                 continue;
