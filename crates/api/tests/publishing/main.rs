@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
 mod gnocchi;
+mod over_http;
 mod spooled;
 mod support;
 

@@ -6,7 +6,10 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nephometer_model::{MeterType, Sample, Volume, python};
+use reqwest::Url;
 
 use super::address::Address;
 use super::client::HttpTarget;
@@ -30,6 +33,17 @@ impl PrometheusPublisher {
         // The type is upstream's; the gateway does not look at it.
         let target = HttpTarget::new(address, secure, "plain/text")?;
         Ok(Self { name, target, grouped })
+    }
+}
+
+impl PrometheusPublisher {
+    /// The address of a resource's group. The gateway wants ids with slashes, and empty ones, in a form of its own.
+    fn group(&self, id: &str) -> Url {
+        if id.is_empty() || id.contains('/') {
+            let encoded = if id.is_empty() { "=".to_owned() } else { URL_SAFE_NO_PAD.encode(id) };
+            return self.target.below(&["resource_id@base64", encoded.as_str()]);
+        }
+        self.target.below(&["resource_id", id])
     }
 }
 
@@ -57,8 +71,7 @@ impl Publisher for PrometheusPublisher {
             groups[place].1.push(sample);
         }
         for (id, samples) in groups {
-            let url = self.target.below(&["resource_id", &id]);
-            self.target.post(&url, text(samples.into_iter())).await?;
+            self.target.post(&self.group(&id), text(samples.into_iter())).await?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nephometer_drivers::{CloudCall, CloudError, CloudReader, CloudTarget};
+use nephometer_drivers::{CloudCall, CloudError, CloudReader};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
@@ -61,14 +61,13 @@ async fn find(project: &ProjectToFilter, cloud: &dyn CloudReader) -> Result<Opti
 
 /// What Keystone lists.
 async fn ask(cloud: &dyn CloudReader, what: &str, query: &[(&str, &str)]) -> Result<Value, CloudError> {
-    let addresses = cloud.endpoints("identity").await?;
-    let address = addresses.first().ok_or_else(|| CloudError::NoService("identity".to_owned()))?;
-    let base = address.trim_end_matches('/').trim_end_matches("/v3");
-    let call = CloudCall::to(CloudTarget::Url(format!("{base}/v3/{what}")));
-    let call = query.iter().fold(call, |call, (name, value)| call.query(name, value));
+    // Keystone's address is that of its v3 API.
+    let path = format!("/{what}");
+    let call =
+        query.iter().fold(CloudCall::get("identity", &path), |call, (name, value)| call.query(name, value));
     let answer = cloud.call(&call).await?;
     if answer.status != 200 {
-        return Err(CloudError::Unavailable(format!("{base}/v3/{what} answered with {}", answer.status)));
+        return Err(CloudError::Unavailable(format!("{path} was answered with {}", answer.status)));
     }
     serde_json::from_slice(&answer.body).map_err(|error| CloudError::Unavailable(error.to_string()))
 }
