@@ -14,6 +14,7 @@ mod exporter;
 #[cfg(test)]
 mod fakes;
 mod heartbeat;
+pub mod ipmi;
 pub mod libvirt;
 mod local_node;
 mod names;
