@@ -6,6 +6,7 @@
 mod agent;
 mod blacklist;
 pub mod central;
+pub mod compute;
 mod config;
 mod cycle;
 mod discovery;

@@ -8,6 +8,7 @@ pub mod app;
 pub mod certificates;
 #[cfg(feature = "keystone")]
 pub mod keystone;
+pub mod libvirt;
 pub mod postgres;
 pub mod rabbitmq;
 #[cfg(any(feature = "app", feature = "keystone"))]

@@ -1,0 +1,216 @@
+//! A guest as Nova knows it, and the metadata of its samples (spec ceilometer 4.4). Both discoveries describe it in the form of
+//! Nova's servers.
+
+use std::sync::Arc;
+
+use nephometer_model::{Meter, Sample, Volume};
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+
+use super::user_metadata::UserMetadataRules;
+use crate::libvirt::{Description, Nic};
+
+/// Properties of a server that samples have where the server has them.
+const OPTIONAL_PROPERTIES: [&str; 6] =
+    ["reservation_id", "architecture", "OS-EXT-AZ:availability_zone", "kernel_id", "os_type", "ramdisk_id"];
+pub(super) const INSTANCE_NAME: &str = "OS-EXT-SRV-ATTR:instance_name";
+pub(super) const INSTANCE_HOST: &str = "OS-EXT-SRV-ATTR:host";
+pub(super) const VM_STATE: &str = "OS-EXT-STS:vm_state";
+
+/// What samples share.
+type Metadata = Arc<Map<String, Value>>;
+
+/// A guest: whose it is, and what its samples say of it.
+pub(super) struct Instance {
+    pub(super) id: Arc<str>,
+    pub(super) uuid: Uuid,
+    name: Option<String>,
+    project_id: Option<Arc<str>>,
+    user_id: Option<Arc<str>>,
+    pub(super) root_gib: i64,
+    pub(super) ephemeral_gib: i64,
+    metadata: Metadata,
+    /// What its devices were the last time they were asked for.
+    parts: Mutex<Option<(Arc<Description>, Arc<Parts>)>>,
+    numbered: Mutex<Option<(u64, Metadata)>>,
+}
+
+/// A guest's devices, as samples name them.
+pub(super) struct Parts {
+    pub(super) disks: Vec<Part>,
+    pub(super) nics: Vec<Part>,
+}
+
+/// One device.
+pub(super) struct Part {
+    /// The hypervisor's name of it.
+    pub(super) device: Box<str>,
+    resource_id: Arc<str>,
+    metadata: Metadata,
+}
+
+impl Instance {
+    /// A guest by Nova's form of servers. Errors say what is missing or wrong.
+    pub(super) fn from_server(
+        server: &Map<String, Value>,
+        rules: &UserMetadataRules,
+    ) -> Result<Self, String> {
+        let text = |name: &str| server.get(name).and_then(Value::as_str).map(Arc::from);
+        let id: Arc<str> = text("id").ok_or("it has no id")?;
+        let uuid = Uuid::parse_str(&id).map_err(|error| format!("its id `{id}` is no UUID: {error}"))?;
+        let flavor = server.get("flavor").and_then(Value::as_object).ok_or("it has no flavor")?;
+        let gib = |name: &str| {
+            let size = flavor.get(name).unwrap_or(&Value::Null);
+            let whole = size.as_i64().or_else(|| size.as_str()?.trim().parse().ok());
+            whole.ok_or_else(|| format!("its flavor's {name} is {size}"))
+        };
+        let (disk_gib, ephemeral_gib) = (gib("disk")?, gib("ephemeral")?);
+        let root_gib = disk_gib.saturating_sub(ephemeral_gib);
+        let mut metadata = describe(server, flavor, root_gib);
+        if let Some(owners) = server.get("metadata").and_then(Value::as_object) {
+            rules.add(owners, &mut metadata);
+        }
+        Ok(Self {
+            uuid,
+            id,
+            name: server.get(INSTANCE_NAME).and_then(Value::as_str).map(str::to_owned),
+            project_id: text("tenant_id"),
+            user_id: text("user_id"),
+            root_gib,
+            ephemeral_gib,
+            metadata: Arc::new(metadata),
+            parts: Mutex::default(),
+            numbered: Mutex::default(),
+        })
+    }
+
+    /// A sample of the guest itself.
+    pub(super) fn sample(&self, meter: &Meter, volume: Volume, id: String) -> Sample {
+        self.sample_of(meter, volume, id, &self.id, &self.metadata)
+    }
+
+    /// A sample of the guest that says how many vCPUs it has.
+    pub(super) fn cpu_sample(&self, meter: &Meter, volume: Volume, id: String, vcpus: Option<u64>) -> Sample {
+        let Some(number) = vcpus else { return self.sample(meter, volume, id) };
+        let metadata = {
+            let mut numbered = self.numbered.lock();
+            match &*numbered {
+                Some((of, metadata)) if *of == number => Arc::clone(metadata),
+                _ => {
+                    let metadata =
+                        self.with(|metadata| drop(metadata.insert("cpu_number".to_owned(), number.into())));
+                    Arc::clone(&numbered.insert((number, metadata)).1)
+                }
+            }
+        };
+        self.sample_of(meter, volume, id, &self.id, &metadata)
+    }
+
+    /// A sample of one of its devices.
+    pub(super) fn part_sample(&self, meter: &Meter, volume: Volume, id: String, part: &Part) -> Sample {
+        self.sample_of(meter, volume, id, &part.resource_id, &part.metadata)
+    }
+
+    fn sample_of(
+        &self,
+        meter: &Meter,
+        volume: Volume,
+        id: String,
+        resource_id: &Arc<str>,
+        metadata: &Metadata,
+    ) -> Sample {
+        Sample {
+            user_id: self.user_id.clone(),
+            project_id: self.project_id.clone(),
+            resource_id: Some(Arc::clone(resource_id)),
+            metadata: Arc::clone(metadata),
+            ..Sample::new(meter, volume, id)
+        }
+    }
+
+    /// Its devices, made once for each description.
+    pub(super) fn parts(&self, description: &Arc<Description>) -> Arc<Parts> {
+        let mut kept = self.parts.lock();
+        if let Some((_, parts)) = kept.as_ref().filter(|(of, _)| Arc::ptr_eq(of, description)) {
+            return Arc::clone(parts);
+        }
+        let disks = description.disks.iter().map(|disk| self.disk(&disk.device)).collect();
+        let nics = description.nics.iter().map(|nic| self.nic(nic)).collect();
+        let parts = Arc::new(Parts { disks, nics });
+        *kept = Some((Arc::clone(description), Arc::clone(&parts)));
+        parts
+    }
+
+    fn disk(&self, device: &str) -> Part {
+        Part {
+            device: device.into(),
+            resource_id: format!("{}-{device}", self.id).into(),
+            metadata: self.with(|metadata| drop(metadata.insert("disk_name".to_owned(), device.into()))),
+        }
+    }
+
+    fn nic(&self, nic: &Nic) -> Part {
+        let named = || format!("{}-{}-{}", self.name.as_deref().unwrap_or("None"), self.id, nic.device);
+        let metadata = self.with(|metadata| {
+            let filter = nic.filter.as_deref().map_or(Value::Null, Value::from);
+            // Upstream's name of the device takes the place of the guest's.
+            metadata.insert("name".to_owned(), (*nic.device).into());
+            metadata.insert("mac".to_owned(), nic.mac.as_deref().map_or(Value::Null, Value::from));
+            metadata.insert("fref".to_owned(), filter);
+            metadata.insert("parameters".to_owned(), nic.parameters.clone().into());
+            metadata.insert("vnic_name".to_owned(), nic.filter.as_deref().unwrap_or(&nic.device).into());
+        });
+        Part {
+            device: nic.device.clone(),
+            resource_id: nic.filter.clone().unwrap_or_else(|| named().into()),
+            metadata,
+        }
+    }
+
+    fn with(&self, add: impl FnOnce(&mut Map<String, Value>)) -> Metadata {
+        let mut metadata = (*self.metadata).clone();
+        add(&mut metadata);
+        Arc::new(metadata)
+    }
+}
+
+fn describe(server: &Map<String, Value>, flavor: &Map<String, Value>, root_gib: i64) -> Map<String, Value> {
+    let of = |name: &str| server.get(name).cloned().unwrap_or_else(|| "".into());
+    let size = |name: &str| flavor.get(name).cloned().unwrap_or_default();
+    let status = server.get("status").and_then(Value::as_str).unwrap_or_default().to_lowercase();
+    let image = server.get("image").filter(|image| image.is_object());
+    let image_field = |name: &str| image.and_then(|image| image.get(name)).cloned().unwrap_or_default();
+    let url = image.and_then(|image| image.pointer("/links/0/href")).cloned().unwrap_or_default();
+    let mut metadata = Map::new();
+    let mut put = |name: &str, value: Value| drop(metadata.insert(name.to_owned(), value));
+    put("display_name", server.get("name").cloned().unwrap_or_default());
+    put("name", of(INSTANCE_NAME));
+    put("instance_id", of("id"));
+    put("instance_type", flavor.get("name").cloned().unwrap_or_default());
+    put("host", of("hostId"));
+    put("instance_host", of(INSTANCE_HOST));
+    put("flavor", Value::Object(flavor.clone()));
+    put("status", status.into());
+    put("state", of(VM_STATE));
+    put("task_state", of("OS-EXT-STS:task_state"));
+    put("image", image.cloned().unwrap_or_default());
+    put("image_ref", image_field("id"));
+    put("image_ref_url", url);
+    if let Some(meta) =
+        server.get("image_meta").filter(|meta| meta.as_object().is_some_and(|map| !map.is_empty()))
+    {
+        put("image_meta", meta.clone());
+    }
+    for name in OPTIONAL_PROPERTIES {
+        if let Some(value) = server.get(name) {
+            put(name, value.clone());
+        }
+    }
+    put("vcpus", size("vcpus"));
+    put("memory_mb", size("ram"));
+    put("disk_gb", size("disk"));
+    put("ephemeral_gb", size("ephemeral"));
+    put("root_gb", root_gib.into());
+    metadata
+}
