@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use nephometer_model::{SystemClock, Timestamp};
 
 use crate::bench::BenchArgs;
+use crate::import;
 use crate::services::{self, Service};
 
 /// Measures cloud: metrics, resources and aggregates with Gnocchi's API, in one program.
@@ -200,10 +202,14 @@ pub(crate) enum ConfigCommand {
     Default,
     /// Prints the configuration that flags, environment and file make together
     Show,
-    /// Turns a gnocchi.conf into a configuration of ours, with comments on what has no counterpart
+    /// Turns a gnocchi.conf, an aodh.conf or both into one configuration of ours, with comments on what has no counterpart
     Import {
-        /// The file to read
-        file: PathBuf,
+        /// Whose files they are, where their names and what they set do not show it
+        #[arg(long, value_name = "PROGRAM", value_parser = PossibleValuesParser::new(import::programs()))]
+        from: Option<String>,
+        /// The files to read; of several of one program what comes later counts, of several programs what comes first
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
     },
 }
 

@@ -1,5 +1,6 @@
 //! `check-config` and `config default | show | import`.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -21,18 +22,28 @@ pub(super) fn run(command: ConfigCommand, global: &GlobalArgs) -> Result<()> {
     match command {
         ConfigCommand::Default => say(DEFAULT_FILE)?,
         ConfigCommand::Show => say(&toml::to_string(&load_config(global)?)?)?,
-        ConfigCommand::Import { file } => {
-            let text =
-                std::fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
-            let imported = import::gnocchi(&file.display().to_string(), &text)?;
+        ConfigCommand::Import { from, files } => {
+            let imported = imported(from.as_deref(), &files)?;
             say(&imported)?;
-            let layers = Layers { file: Some((file, imported)), ..Layers::default() };
+            let layers =
+                Layers { file: Some((PathBuf::from("the imported"), imported)), ..Layers::default() };
             for problem in Config::load(layers).err().unwrap_or_default() {
                 eprintln!("to be mended: {problem}");
             }
         }
     }
     Ok(())
+}
+
+fn imported(program: Option<&str>, paths: &[PathBuf]) -> Result<String> {
+    let read = |path: &PathBuf| {
+        let text =
+            std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok((path.display().to_string(), text))
+    };
+    let read: Vec<(String, String)> = paths.iter().map(read).collect::<Result<_>>()?;
+    let files: Vec<_> = read.iter().map(|(path, text)| import::File { path, text, program }).collect();
+    import::import(&files)
 }
 
 /// Runs `check-config`; where no service is named, for `serve`.

@@ -1,8 +1,6 @@
 //! INI files as oslo.config reads them: continuation lines, repeated keys, `=` or `:`, quotes, `$option` and
 //! `${section.option}`.
 
-use super::options;
-
 /// Why a file is no such INI file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}: {reason}")]
@@ -24,6 +22,11 @@ pub(super) struct Entry {
 pub(super) struct Ini {
     entries: Vec<Entry>,
 }
+
+/// The default of an option by section and name.
+pub(super) trait Defaults: Fn(&str, &str) -> Option<&'static str> {}
+
+impl<F: Fn(&str, &str) -> Option<&'static str>> Defaults for F {}
 
 /// How often an interpolated value may name others that name others.
 const MAX_INTERPOLATIONS: usize = 16;
@@ -79,16 +82,20 @@ impl Ini {
         &self.entries
     }
 
-    /// The value of an option that the file sets: the last one, interpolated.
-    pub(super) fn get(&self, section: &str, option: &str) -> Option<String> {
-        self.raw(section, option).map(|value| self.interpolate(section, value, MAX_INTERPOLATIONS))
+    /// Takes over what a later file says: its values come after those that are here.
+    pub(super) fn extend(&mut self, later: Self) {
+        for entry in later.entries {
+            for value in entry.values {
+                self.close(&entry.section, Some((entry.option.clone(), value)));
+            }
+        }
     }
 
-    /// All values of an option that may be repeated, interpolated.
-    pub(super) fn get_all(&self, section: &str, option: &str) -> Vec<String> {
+    /// All values that the file gives for an option, interpolated; the last one is that of an option that is not repeated.
+    pub(super) fn get_all(&self, section: &str, option: &str, defaults: impl Defaults) -> Vec<String> {
         let entry = self.entries.iter().find(|e| e.section == section && e.option == option);
         let values = entry.map(|entry| entry.values.as_slice()).unwrap_or_default();
-        values.iter().map(|value| self.interpolate(section, value, MAX_INTERPOLATIONS)).collect()
+        values.iter().map(|value| self.interpolate(section, value, &defaults, MAX_INTERPOLATIONS)).collect()
     }
 
     fn raw(&self, section: &str, option: &str) -> Option<&str> {
@@ -98,7 +105,7 @@ impl Ini {
 
     /// Replaces `$option`, `${option}` and `${section.option}`; `$$` and `\$` are a dollar sign. Names stand for what
     /// the file says, else for upstream's default, else for nothing.
-    fn interpolate(&self, section: &str, value: &str, depth: usize) -> String {
+    fn interpolate(&self, section: &str, value: &str, defaults: &impl Defaults, depth: usize) -> String {
         let mut text = String::new();
         let mut rest = value;
         while let Some(at) = rest.find('$') {
@@ -121,7 +128,7 @@ impl Ini {
                 continue;
             };
             if depth > 0 {
-                text.push_str(&self.resolve(section, name, depth - 1));
+                text.push_str(&self.resolve(section, name, defaults, depth - 1));
             }
             rest = after;
         }
@@ -129,16 +136,16 @@ impl Ini {
         text
     }
 
-    fn resolve(&self, section: &str, name: &str, depth: usize) -> String {
+    fn resolve(&self, section: &str, name: &str, defaults: &impl Defaults, depth: usize) -> String {
         let (section, option) = match name.split_once('.') {
             Some((section, option)) => (section_name(section), option),
-            None if self.raw(section, name).is_some() || options::default_of(section, name).is_some() => {
+            None if self.raw(section, name).is_some() || defaults(section, name).is_some() => {
                 (section.to_owned(), name)
             }
             None => ("DEFAULT".to_owned(), name),
         };
-        let value = self.raw(&section, option).or_else(|| options::default_of(&section, option));
-        self.interpolate(&section, value.unwrap_or_default(), depth)
+        let value = self.raw(&section, option).or_else(|| defaults(&section, option));
+        self.interpolate(&section, value.unwrap_or_default(), defaults, depth)
     }
 }
 
