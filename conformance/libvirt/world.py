@@ -152,6 +152,7 @@ class Hypervisor:
         else:
             self.virsh("define", path)
             self.virsh("start", guest.name)
+        guest.favour()
         guest.connect()
         return guest
 
@@ -183,7 +184,7 @@ class Guest:
             text = text.replace(f"@{name}@", value)
         return text
 
-    def connect(self, seconds: float = 120) -> None:
+    def connect(self, seconds: float = 300) -> None:
         """Waits for the guest to take orders."""
         end = time.monotonic() + seconds
         while True:
@@ -228,3 +229,7 @@ class Guest:
                 main = text.read().strip()
             for task in os.listdir(f"/proc/{main}/task"):
                 os.setpriority(os.PRIO_PROCESS, int(task), -20)
+            # Processes of one session share what their session gets.
+            if os.path.exists(f"/proc/{main}/autogroup"):
+                with open(f"/proc/{main}/autogroup", "w", encoding="ascii") as group:
+                    group.write("-20")

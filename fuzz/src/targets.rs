@@ -37,6 +37,8 @@ pub(crate) const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("rollup_block", rollup_block),
     ("log_records", log::replay_records),
     ("secret_url", secret_url),
+    ("libvirt_reply", nephometer_polling::libvirt::read_any_reply),
+    ("domain_xml", |data| with_text(data, |text| drop(nephometer_polling::libvirt::Description::read(text)))),
 ];
 
 fn with_text(data: &[u8], take: impl FnOnce(&str)) {

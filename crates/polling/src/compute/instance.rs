@@ -31,20 +31,35 @@ pub(super) struct Instance {
     pub(super) root_gib: i64,
     pub(super) ephemeral_gib: i64,
     metadata: Metadata,
-    /// What its devices were the last time they were asked for.
-    parts: Mutex<Option<(Arc<Description>, Arc<Parts>)>>,
-    numbered: Mutex<Option<(u64, Metadata)>>,
+    /// The parts that were asked for last. Metadata of all kinds at once would be most of an agent's memory; meters of one
+    /// kind follow each other.
+    parts: Mutex<Option<(Kind, Arc<Vec<Part>>)>>,
 }
 
-/// A guest's devices, as samples name them.
-pub(super) struct Parts {
-    pub(super) disks: Vec<Part>,
-    pub(super) nics: Vec<Part>,
+/// A kind of parts, and what they are made of.
+#[derive(Clone)]
+pub(super) enum Kind {
+    /// The vCPUs together, so many.
+    Vcpus(u64),
+    /// Each block device.
+    Disks(Arc<Description>),
+    /// Each interface.
+    Nics(Arc<Description>),
 }
 
-/// One device.
+impl PartialEq for Kind {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Vcpus(a), Self::Vcpus(b)) => a == b,
+            (Self::Disks(a), Self::Disks(b)) | (Self::Nics(a), Self::Nics(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
+/// A part of a guest that has samples of its own.
 pub(super) struct Part {
-    /// The hypervisor's name of it.
+    /// The hypervisor's name of it; none for the vCPUs.
     pub(super) device: Box<str>,
     resource_id: Arc<str>,
     metadata: Metadata,
@@ -81,7 +96,6 @@ impl Instance {
             ephemeral_gib,
             metadata: Arc::new(metadata),
             parts: Mutex::default(),
-            numbered: Mutex::default(),
         })
     }
 
@@ -90,24 +104,7 @@ impl Instance {
         self.sample_of(meter, volume, id, &self.id, &self.metadata)
     }
 
-    /// A sample of the guest that says how many vCPUs it has.
-    pub(super) fn cpu_sample(&self, meter: &Meter, volume: Volume, id: String, vcpus: Option<u64>) -> Sample {
-        let Some(number) = vcpus else { return self.sample(meter, volume, id) };
-        let metadata = {
-            let mut numbered = self.numbered.lock();
-            match &*numbered {
-                Some((of, metadata)) if *of == number => Arc::clone(metadata),
-                _ => {
-                    let metadata =
-                        self.with(|metadata| drop(metadata.insert("cpu_number".to_owned(), number.into())));
-                    Arc::clone(&numbered.insert((number, metadata)).1)
-                }
-            }
-        };
-        self.sample_of(meter, volume, id, &self.id, &metadata)
-    }
-
-    /// A sample of one of its devices.
+    /// A sample of one of its parts.
     pub(super) fn part_sample(&self, meter: &Meter, volume: Volume, id: String, part: &Part) -> Sample {
         self.sample_of(meter, volume, id, &part.resource_id, &part.metadata)
     }
@@ -129,17 +126,29 @@ impl Instance {
         }
     }
 
-    /// Its devices, made once for each description.
-    pub(super) fn parts(&self, description: &Arc<Description>) -> Arc<Parts> {
+    /// Its parts of a kind.
+    pub(super) fn parts(&self, kind: &Kind) -> Arc<Vec<Part>> {
         let mut kept = self.parts.lock();
-        if let Some((_, parts)) = kept.as_ref().filter(|(of, _)| Arc::ptr_eq(of, description)) {
+        if let Some((_, parts)) = kept.as_ref().filter(|(of, _)| of == kind) {
             return Arc::clone(parts);
         }
-        let disks = description.disks.iter().map(|disk| self.disk(&disk.device)).collect();
-        let nics = description.nics.iter().map(|nic| self.nic(nic)).collect();
-        let parts = Arc::new(Parts { disks, nics });
-        *kept = Some((Arc::clone(description), Arc::clone(&parts)));
+        // What is not wanted any more goes before there is more.
+        *kept = None;
+        let parts = Arc::new(match kind {
+            Kind::Vcpus(number) => vec![self.vcpus(*number)],
+            Kind::Disks(of) => of.disks.iter().map(|disk| self.disk(&disk.device)).collect(),
+            Kind::Nics(of) => of.nics.iter().map(|nic| self.nic(nic)).collect(),
+        });
+        *kept = Some((kind.clone(), Arc::clone(&parts)));
         parts
+    }
+
+    fn vcpus(&self, number: u64) -> Part {
+        Part {
+            device: Box::default(),
+            resource_id: Arc::clone(&self.id),
+            metadata: self.with(|metadata| drop(metadata.insert("cpu_number".to_owned(), number.into()))),
+        }
     }
 
     fn disk(&self, device: &str) -> Part {

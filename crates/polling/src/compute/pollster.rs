@@ -8,7 +8,7 @@ use nephometer_model::{Meter, Sample, Volume};
 
 use super::discovery::LOCAL_INSTANCES;
 use super::host::{DiskSizes, Guest, Host};
-use super::instance::{Instance, Part};
+use super::instance::{Instance, Kind};
 use super::meters::{METERS, MeterSpec, Source};
 use super::rates;
 use super::settings::ComputeSettings;
@@ -176,14 +176,13 @@ impl Reader<'_> {
                     // A rate is missing at a run's first reading, and nobody is to be told.
                     return if guest.now.stats.cpu_time_ns.is_some() { Ok(()) } else { Err(Unavailable) };
                 };
-                let vcpus = guest.now.stats.vcpu_current;
-                samples.push(self.timed(self.instance.cpu_sample(
-                    meter,
-                    volume,
-                    fresh_id(self.cycle),
-                    vcpus,
-                )));
-                Ok(())
+                match guest.now.stats.vcpu_current {
+                    Some(number) => self.each(&Kind::Vcpus(number), samples, |_| Some(volume.clone())),
+                    None => {
+                        samples.push(self.timed(self.instance.sample(meter, volume, fresh_id(self.cycle))));
+                        Ok(())
+                    }
+                }
             }
             Source::Disk(value) => {
                 self.each_disk(samples, |device| disk(&guest.now.stats, device, value).map(Volume::from))
@@ -215,7 +214,7 @@ impl Reader<'_> {
         value: impl Fn(&str) -> Option<Volume>,
     ) -> Result<(), Unavailable> {
         let Ok(description) = &self.guest.description else { return Err(Unavailable) };
-        self.each(&self.instance.parts(description).disks, samples, value)
+        self.each(&Kind::Disks(Arc::clone(description)), samples, value)
     }
 
     fn each_nic(
@@ -224,17 +223,17 @@ impl Reader<'_> {
         value: impl Fn(&str) -> Option<Volume>,
     ) -> Result<(), Unavailable> {
         let Ok(description) = &self.guest.description else { return Err(Unavailable) };
-        self.each(&self.instance.parts(description).nics, samples, value)
+        self.each(&Kind::Nics(Arc::clone(description)), samples, value)
     }
 
     fn each(
         &self,
-        parts: &[Part],
+        kind: &Kind,
         samples: &mut Vec<Sample>,
         value: impl Fn(&str) -> Option<Volume>,
     ) -> Result<(), Unavailable> {
         let mut outcome = Ok(());
-        for part in parts {
+        for part in self.instance.parts(kind).iter() {
             match value(&part.device) {
                 Some(volume) => {
                     let sample =

@@ -108,9 +108,10 @@ impl Connection {
         if !(MIN_FRAME_BYTES..=MAX_FRAME_BYTES + 4).contains(&length) {
             return Err(LibvirtError::Protocol(format!("a message of {length} bytes")));
         }
-        self.message.clear();
         let wanted = (length - 4) as u64;
-        // Memory grows with what arrives, not with what is announced.
+        // Pages are taken when they are written: memory grows with what arrives, not with what is announced.
+        self.message.clear();
+        self.message.reserve_exact(length - 4);
         let read = (&mut self.stream).take(wanted).read_to_end(&mut self.message).await.map_err(lost)?;
         if (read as u64) < wanted {
             return Err(LibvirtError::Lost("it ended within a message".to_owned()));
