@@ -3,8 +3,7 @@ real Keystone by `OS_*` variables: as member of a project where members may, els
 
     openstack_metric.py [--server CMD]
 
-The endpoint is found in Keystone's catalogue. Commands run in children of this process, so that Python starts once. Ends with
-'N passed, N failed'; a command of the client without a case fails.
+The endpoint is found in Keystone's catalogue. Ends with 'N passed, N failed'; a command of the client without a case fails.
 """
 
 import argparse
@@ -13,89 +12,25 @@ import os
 import pathlib
 import sys
 import tempfile
-import traceback
-from importlib import metadata
-from typing import Any, NoReturn
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent / "site"))
 
 import sitecustomize  # noqa: E402
+from clients import osc  # noqa: E402
 from harness import keystone, outcome, server as live  # noqa: E402
-from openstackclient import shell  # noqa: E402
 
-PROJECTS = {"a-member": "a", "b-member": "b", "c-admin": "c", "nova": "service"}
 MINUTE = "2026-11-20T12:00:00"
 FORBIDDEN = "HTTP 403"
 
 
-def leave(words: list[str]) -> NoReturn:
-    """Runs the client's main function and ends this process as it would."""
-    status = 1
-    try:
-        status = shell.OpenStackShell().run(words)
-    except SystemExit as end:
-        status = end.code if isinstance(end.code, int) else 1
-    except BaseException:
-        traceback.print_exc()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(status)
-
-
-class Client:
+class Client(osc.Client):
     """`openstack metric …` as any user."""
-
-    def __init__(self, url: str, tally: outcome.Outcome) -> None:
-        self.url = url
-        self.tally = tally
-        self.ran: list[str] = []
-
-    def say(self, user: str, *words: str) -> tuple[int, str, str]:
-        """Exit status, what is shown and what is complained of. A child says it, because the client reads its variables once."""
-        self.ran.append(" ".join(words))
-        with tempfile.TemporaryFile() as shown, tempfile.TemporaryFile() as complained:
-            child = os.fork()
-            if child == 0:
-                os.dup2(shown.fileno(), 1)
-                os.dup2(complained.fileno(), 2)
-                os.environ.update(OS_AUTH_URL=self.url, OS_IDENTITY_API_VERSION="3", OS_USERNAME=user, OS_PASSWORD=f"pw-{user}",
-                                  OS_USER_DOMAIN_NAME="Default", OS_PROJECT_NAME=PROJECTS[user], OS_PROJECT_DOMAIN_NAME="Default")
-                leave(["metric", *words])
-            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            texts = []
-            for file in (shown, complained):
-                file.seek(0)
-                texts.append(file.read().decode(errors="replace"))
-        return status, texts[0], texts[1]
-
-    def does(self, user: str, *words: str) -> None:
-        """One check: the command succeeds."""
-        status, _, complained = self.say(user, *words)
-        self.tally.check(f"{user}: {' '.join(words)}", status == 0, complained[-400:])
-
-    def shows(self, user: str, *words: str) -> Any:
-        """One check: the command succeeds; what it shows."""
-        status, shown, complained = self.say(user, *words, "-f", "json")
-        good = self.tally.check(f"{user}: {' '.join(words)}", status == 0, complained[-400:])
-        return json.loads(shown) if good else None
-
-    def refused(self, user: str, why: str, *words: str) -> None:
-        """One check: the command fails, and says why."""
-        status, shown, complained = self.say(user, *words)
-        good = status != 0 and why in complained
-        self.tally.check(f"{user} may not: {' '.join(words)}", good, f"{status}: {shown[-400:]}{complained[-400:]}")
 
     def only(self, who: str, *words: str) -> None:
         """Two checks: a member is refused, and `who` succeeds."""
         self.refused("a-member", FORBIDDEN, *words)
         self.does(who, *words)
-
-
-def commands() -> set[str]:
-    """The client's commands, from what its package declares."""
-    declared = metadata.distribution("gnocchiclient").entry_points
-    return {entry.name.replace("_", " ").removeprefix("metric ") for entry in declared if entry.group == "openstack.metric.v1"}
 
 
 def administration(client: Client) -> None:
@@ -199,15 +134,14 @@ def main() -> int:
     with keystone.Keystone() as identity, tempfile.TemporaryDirectory() as directory:
         with live.Server(f"{args.server} {identity.settings()}", environment=settings) as server:
             identity.add_endpoint("metric", server.url())
-            client = Client(identity.url, tally)
+            client = Client(identity.url, tally, ["metric"])
             administration(client)
             vm = resources(client)
             measures(client, vm, directory)
             benchmarks(client, vm)
             client.only("c-admin", "archive-policy", "create", "-d", "granularity:1h,points:1", "gone")
             client.only("c-admin", "archive-policy", "delete", "gone")
-    missing = [command for command in sorted(commands()) if not any(ran.startswith(command) for ran in client.ran)]
-    tally.check("every command ran", not missing, ", ".join(missing))
+    client.every_command_ran("gnocchiclient", "openstack.metric.v1", "metric ")
     return tally.finish()
 
 

@@ -43,25 +43,42 @@ class Keystone:
         self.process.wait(60)
         shutil.rmtree(self.root, ignore_errors=True)
 
-    def post(self, path: str, body: Any, token: str = "") -> tuple[Message, Any]:
+    def send(self, method: str, path: str, body: Any = None, token: str = "") -> tuple[Message, Any]:
         """Headers and JSON of the answer to a request."""
         headers = {"Content-Type": "application/json", "X-Auth-Token": token}
-        request = urllib.request.Request(self.url + path, json.dumps(body).encode(), headers)
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.url + path, data, headers, method=method)
         with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.headers, json.load(answer)
+            text = answer.read()
+            return answer.headers, json.loads(text) if text else None
 
     def token(self, user: str, project: str) -> str:
         """A fresh token of `user` in `project`."""
         identity = {"methods": ["password"], "password": {"user": {"name": user, "domain": DEFAULT, "password": f"pw-{user}"}}}
         body = {"auth": {"identity": identity, "scope": {"project": {"name": project, "domain": DEFAULT}}}}
-        return self.post("/auth/tokens", body)[0]["X-Subject-Token"]
+        return self.send("POST", "/auth/tokens", body)[0]["X-Subject-Token"]
+
+    def administer(self, method: str, path: str, body: Any = None) -> Any:
+        """A request of the administrator."""
+        return self.send(method, path, body, self.token("admin", "admin"))[1]
+
+    def find(self, kind: str, name: str) -> str:
+        """The id of a user, project, role or domain."""
+        return self.administer("GET", f"/{kind}s?name={name}")[f"{kind}s"][0]["id"]
 
     def add_endpoint(self, service_type: str, url: str) -> None:
         """Puts a service with one public endpoint into the catalogue."""
-        token = self.token("admin", "admin")
-        _, made = self.post("/services", {"service": {"type": service_type, "name": service_type}}, token)
+        made = self.administer("POST", "/services", {"service": {"type": service_type, "name": service_type}})
         endpoint = {"service_id": made["service"]["id"], "interface": "public", "region_id": "RegionOne", "url": url}
-        self.post("/endpoints", {"endpoint": endpoint}, token)
+        self.administer("POST", "/endpoints", {"endpoint": endpoint})
+
+    def add_service_user(self, name: str) -> None:
+        """A user with the roles `service` and `admin` in project `service`, as installation guides make them."""
+        user = {"name": name, "domain_id": DEFAULT["id"], "password": f"pw-{name}"}
+        made = self.administer("POST", "/users", {"user": user})["user"]["id"]
+        project = self.find("project", "service")
+        for role in ("service", "admin"):
+            self.administer("PUT", f"/projects/{project}/users/{made}/roles/{self.find('role', role)}")
 
     def settings(self) -> str:
         """Arguments of `serve` that make a server ask this Keystone who its callers are."""
