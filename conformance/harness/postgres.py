@@ -45,12 +45,17 @@ class Postgres:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={self.root} -c fsync=off"
         self._run(f"{bin_dir}/pg_ctl", "-D", self.data, "-w", "-l", f"{self.root}/log", "-o", options, "start")
         self.is_running = True
-        self._run(f"{bin_dir}/createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "gnocchi")
+        self.database("gnocchi")
         return self
 
-    def url(self) -> str:
-        """The SQLAlchemy URL of its one database."""
-        return f"postgresql+psycopg2://postgres@127.0.0.1:{self.port}/gnocchi"
+    def database(self, name: str) -> str:
+        """Makes a further database; its SQLAlchemy URL."""
+        self._run(f"{binaries()}/createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", name)
+        return self.url(name)
+
+    def url(self, name: str = "gnocchi") -> str:
+        """The SQLAlchemy URL of a database; the first one is there as soon as the cluster runs."""
+        return f"postgresql+psycopg2://postgres@127.0.0.1:{self.port}/{name}"
 
     def stop(self) -> None:
         """Stops the cluster at once and removes its files."""

@@ -51,7 +51,7 @@ class Rabbitmq:
         self._order("start")
         began = time.monotonic()
         while not self._greets():
-            if time.monotonic() - began > 120:
+            if time.monotonic() - began > 300:
                 said = self._order("log")
                 self.__exit__()
                 raise RuntimeError(f"RabbitMQ does not start: {said}")

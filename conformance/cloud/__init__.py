@@ -1,0 +1,1 @@
+"""Alarms in a cloud of real services: Keystone, Heat, Zaqar, Octavia, Prometheus."""

@@ -1,0 +1,104 @@
+"""Alarms in a cloud of real services: what they ask, whom they tell, and what that sets in motion.
+
+    cloud/run.py [--part prometheus] [--part zaqar] [--part heat]
+
+Beside a real Keystone and our server runs what the parts need: Prometheus; Zaqar on Redis; Heat on PostgreSQL and RabbitMQ.
+CLOUD_KEEP=1 keeps the services' logs after a failure. Ends with 'N passed, N failed'.
+"""
+
+import argparse
+import contextlib
+import pathlib
+import sys
+import time
+import traceback
+from collections.abc import Callable
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from cloud import heat, prometheus, queues, series, stacks, zaqar  # noqa: E402
+from cloud.programs import Programs, python_of  # noqa: E402
+from cloud.world import World  # noqa: E402
+from harness.keystone import Keystone  # noqa: E402
+from harness.outcome import Outcome  # noqa: E402
+from harness.postgres import Postgres  # noqa: E402
+from harness.rabbitmq import Rabbitmq  # noqa: E402
+
+BEGAN = time.monotonic()
+
+
+def say(text: str) -> None:
+    """A line with the time that has passed."""
+    print(f"{time.monotonic() - BEGAN:6.1f} s  {text}", flush=True)
+
+
+class Cloud:
+    """What the parts share. The server is started last, so that the first catalogue that it sees has every service."""
+
+    def __init__(self, stack: contextlib.ExitStack, tally: Outcome) -> None:
+        self.stack = stack
+        self.tally = tally
+        self.python = python_of("cloud")
+        self.programs = stack.enter_context(Programs())
+        self.identity = stack.enter_context(Keystone())
+        self.world = World(self.identity)
+
+
+def with_prometheus(cloud: Cloud) -> Callable[[], None]:
+    """Alarms over Prometheus."""
+    exposition = prometheus.start(cloud.programs, cloud.identity)
+    cloud.stack.callback(exposition.close)
+    return lambda: series.prove(cloud.world, cloud.programs, exposition, cloud.tally)
+
+
+def with_zaqar(cloud: Cloud) -> Callable[[], None]:
+    """Messages to queues."""
+    zaqar.start(cloud.programs, cloud.python, cloud.identity)
+    return lambda: queues.prove(cloud.world, cloud.programs.ports["zaqar"], cloud.tally)
+
+
+def with_heat(cloud: Cloud) -> Callable[[], None]:
+    """Stacks with alarms."""
+    postgres = Postgres().start()
+    cloud.stack.callback(postgres.stop)
+    bus = cloud.stack.enter_context(Rabbitmq())
+    heat.start(cloud.programs, cloud.python, cloud.identity, postgres, bus)
+    return lambda: stacks.prove(cloud.world, cloud.programs.ports["heat-api"], cloud.tally)
+
+
+# What starts a part's services and gives what proves it, and the program whose log tells why it failed.
+PARTS: dict[str, tuple[Callable[[Cloud], Callable[[], None]], str]] = {
+    "prometheus": (with_prometheus, "prometheus"),
+    "zaqar": (with_zaqar, "zaqar"),
+    "heat": (with_heat, "heat-engine"),
+}
+
+
+def main() -> int:
+    """Starts, proves, counts."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--part", action="append", choices=PARTS)
+    chosen = parser.parse_args().part or list(PARTS)
+    tally = Outcome()
+    with contextlib.ExitStack() as stack:
+        cloud = Cloud(stack, tally)
+        proofs = {}
+        for name in chosen:
+            proofs[name] = PARTS[name][0](cloud)
+            say(f"{name} runs")
+        stack.enter_context(cloud.world)
+        say("our server runs")
+        for name, prove in proofs.items():
+            try:
+                prove()
+            except Exception as error:
+                traceback.print_exc()
+                cloud.programs.is_kept = True
+                said = cloud.programs.tail(PARTS[name][1]) + cloud.world.server.log_tail(3000)
+                tally.check(f"{name} goes through to its end", False, f"{error}\n{said}")
+            say(f"{name} is through")
+    return tally.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
