@@ -307,7 +307,9 @@ fn serve(mut stream: UnixStream, state: &Mutex<State>, stopped: &AtomicBool) -> 
         let mut message = vec![0; u32::from_be_bytes(length) as usize - 4];
         stream.read_exact(&mut message).ok()?;
         let (procedure, serial) = (word(&message, 8), word(&message, 16));
-        match fault(&mut lock(state), Call::of(procedure)) {
+        // The lock is let go before anybody hangs.
+        let fault = fault(&mut lock(state), Call::of(procedure));
+        match fault {
             Some(Fault::BreakOff(_)) => return None,
             Some(Fault::Hang) => {
                 while !stopped.load(Ordering::SeqCst) {

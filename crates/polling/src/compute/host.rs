@@ -30,6 +30,9 @@ pub(super) struct Guest {
     pub(super) before: Option<Arc<Reading>>,
 }
 
+/// Readings of cycles that come no more are kept so long at least.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(3600);
+
 /// `virDomainState` of a domain that does not run.
 const SHUT_OFF: i64 = 5;
 
@@ -68,6 +71,13 @@ impl Host {
         // Somewhere in between they were read.
         let monotonic_ns = began_ns.midpoint(cycle.clock().monotonic_ns());
         let mut all = self.last.lock();
+        // Intervals that polling.yaml has no more.
+        all.retain(|interval, readings| {
+            let limit_ns = (*interval * 4).max(FORGOTTEN_AFTER).as_nanos();
+            readings
+                .values()
+                .any(|reading| u128::from(monotonic_ns.saturating_sub(reading.monotonic_ns)) < limit_ns)
+        });
         let last = all.entry(cycle.interval()).or_default();
         let mut kept = HashMap::with_capacity(records.len());
         let mut guests = HashMap::with_capacity(records.len());

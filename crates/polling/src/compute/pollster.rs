@@ -1,10 +1,12 @@
 //! Guests to samples, meter by meter, out of the cycle's one reading.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use nephometer_model::{Meter, Sample, Volume};
+use uuid::Uuid;
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::discovery::LOCAL_INSTANCES;
 use super::host::{DiskSizes, Guest, Host};
@@ -84,6 +86,7 @@ impl Pollster for ComputePollster {
             Source::DiskSize(_) => Some(self.host.disk_sizes(cycle, guests).await),
             _ => None,
         };
+        let ids = SampleIds::new(cycle);
         let mut lacking = 0_u32;
         for resource in resources {
             let Some(instance) = resource.of::<Instance>() else { continue };
@@ -95,7 +98,7 @@ impl Pollster for ComputePollster {
                 continue;
             }
             let reading =
-                Reader { pollster: self, cycle, instance: &instance, guest, sizes: sizes.as_deref() };
+                Reader { pollster: self, ids: &ids, instance: &instance, guest, sizes: sizes.as_deref() };
             let mut samples = Vec::new();
             if reading.read(&mut samples) == Err(Unavailable) {
                 lacking += 1;
@@ -125,9 +128,10 @@ impl ComputePollster {
         resources: &[Resource],
         out: &mut SampleOut<'_>,
     ) -> Result<(), PollError> {
+        let ids = SampleIds::new(cycle);
         for resource in resources {
             let Some(instance) = resource.of::<Instance>() else { continue };
-            let mut sample = instance.sample(&self.meter, Volume::Int(size(&instance)), fresh_id(cycle));
+            let mut sample = instance.sample(&self.meter, Volume::Int(size(&instance)), ids.fresh());
             sample.monotonic_time_seconds = Some(seconds(cycle.clock().monotonic_ns()));
             out.push(sample).await?;
         }
@@ -142,8 +146,23 @@ impl Source {
     }
 }
 
-fn fresh_id(cycle: &Cycle) -> String {
-    cycle.ids().uuid().to_string()
+/// Ids of the samples of one poll: one random number, mixed with a count. To ask the system for each takes longer than all
+/// the rest.
+struct SampleIds {
+    base: Uuid,
+    count: AtomicU64,
+}
+
+impl SampleIds {
+    fn new(cycle: &Cycle) -> Self {
+        Self { base: cycle.ids().uuid(), count: AtomicU64::new(0) }
+    }
+
+    fn fresh(&self) -> String {
+        let count = self.count.fetch_add(1, Ordering::Relaxed);
+        let mixed = xxh3_128_with_seed(self.base.as_bytes(), count);
+        uuid::Builder::from_random_bytes(mixed.to_be_bytes()).into_uuid().to_string()
+    }
 }
 
 fn seconds(monotonic_ns: u64) -> f64 {
@@ -153,7 +172,7 @@ fn seconds(monotonic_ns: u64) -> f64 {
 /// One guest read for one meter.
 struct Reader<'a> {
     pollster: &'a ComputePollster,
-    cycle: &'a Cycle,
+    ids: &'a SampleIds,
     instance: &'a Instance,
     guest: &'a Guest,
     sizes: Option<&'a DiskSizes>,
@@ -168,7 +187,7 @@ impl Reader<'_> {
             Source::Flavor(_) => Ok(()),
             Source::Guest(value) | Source::AlsoStopped(value) => {
                 let volume = value(guest).ok_or(Unavailable)?;
-                samples.push(self.timed(self.instance.sample(meter, volume, fresh_id(self.cycle))));
+                samples.push(self.timed(self.instance.sample(meter, volume, self.ids.fresh())));
                 Ok(())
             }
             Source::Cpu(value) => {
@@ -179,7 +198,7 @@ impl Reader<'_> {
                 match guest.now.stats.vcpu_current {
                     Some(number) => self.each(&Kind::Vcpus(number), samples, |_| Some(volume.clone())),
                     None => {
-                        samples.push(self.timed(self.instance.sample(meter, volume, fresh_id(self.cycle))));
+                        samples.push(self.timed(self.instance.sample(meter, volume, self.ids.fresh())));
                         Ok(())
                     }
                 }
@@ -237,7 +256,7 @@ impl Reader<'_> {
             match value(&part.device) {
                 Some(volume) => {
                     let sample =
-                        self.instance.part_sample(&self.pollster.meter, volume, fresh_id(self.cycle), part);
+                        self.instance.part_sample(&self.pollster.meter, volume, self.ids.fresh(), part);
                     samples.push(self.timed(sample));
                 }
                 None => outcome = Err(Unavailable),

@@ -60,16 +60,19 @@ impl LibvirtClient {
         self
     }
 
+    /// Connects to the first of the daemons that are there and take connections: that of the driver, else that for all.
     async fn connect(&self) -> Result<Connection, LibvirtError> {
-        let mut first_error = None;
-        for socket in &self.uri.sockets {
+        let sockets = &self.uri.sockets;
+        let there: Vec<_> = sockets.iter().filter(|socket| socket.exists()).collect();
+        let tried = if there.is_empty() { sockets.iter().collect() } else { there };
+        let mut refused = LibvirtError::Protocol("there is no socket to connect to".to_owned());
+        for socket in tried {
             match Connection::open(socket, &self.uri.name, self.limit).await {
-                Ok(connection) => return Ok(connection),
-                Err(error) => first_error = Some(error),
+                Err(error @ LibvirtError::Connect { .. }) => refused = error,
+                answer => return answer,
             }
         }
-        // The last one tried is the daemon for all, whose absence says most.
-        Err(first_error.unwrap_or_else(|| LibvirtError::Protocol("no socket to connect to".to_owned())))
+        Err(refused)
     }
 
     /// All domains with their statistics and XML: one bulk call, and one for the XML of each.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::timeout;
 
@@ -13,11 +13,13 @@ use super::protocol::{self, BODY, MAX_FRAME_BYTES, MIN_FRAME_BYTES, Reply, Reque
 
 /// Requests that wait for their answers at a time; a daemon works on five of a client's at most.
 const WINDOW: usize = 5;
+/// Read at a time: several answers.
+const READ_BYTES: usize = 64 << 10;
 const AUTH_NONE: u32 = 0;
 const AUTH_POLKIT: u32 = 2;
 
 pub(super) struct Connection {
-    stream: UnixStream,
+    stream: BufReader<UnixStream>,
     serial: u32,
     limit: Duration,
     message: Vec<u8>,
@@ -31,6 +33,7 @@ impl Connection {
         let stream = connecting
             .map_err(|_| failed("it does not take connections".to_owned()))?
             .map_err(|error| failed(error.to_string()))?;
+        let stream = BufReader::with_capacity(READ_BYTES, stream);
         let mut connection = Self { stream, serial: 0, limit, message: Vec::new() };
         let methods = protocol::read_auth_methods(connection.call(&Request::auth_list()).await?)?;
         if !methods.is_empty() && !methods.contains(&AUTH_NONE) {
@@ -85,7 +88,7 @@ impl Connection {
         let serial = self.serial;
         self.serial = self.serial.wrapping_add(1);
         let frame = request.frame(serial);
-        match timeout(self.limit, self.stream.write_all(&frame)).await {
+        match timeout(self.limit, self.stream.get_mut().write_all(&frame)).await {
             Ok(Ok(())) => Ok(serial),
             Ok(Err(error)) => Err(LibvirtError::Lost(error.to_string())),
             Err(_) => Err(self.timed_out(request.call)),

@@ -128,3 +128,30 @@ async fn errors_say_what_is_wrong() {
     let error = client(&daemon, Duration::from_millis(200)).domains().await.unwrap_err();
     assert!(matches!(error, LibvirtError::TimedOut { call: "statistics of domains", .. }), "{error}");
 }
+
+#[tokio::test]
+async fn a_drivers_own_daemon_comes_first_and_a_stale_socket_is_passed_over() {
+    let daemon = FakeLibvirt::start(vec![FakeDomain::recorded()]).unwrap();
+    let runtime = tempfile::tempdir().unwrap();
+    let directory = runtime.path().join("libvirt");
+    std::fs::create_dir(&directory).unwrap();
+    let (own, for_all) = (directory.join("virtqemud-sock"), directory.join("libvirt-sock"));
+    let ask = async || {
+        let uri = LibvirtUri::parse("qemu:///session", Some(runtime.path())).unwrap();
+        LibvirtClient::new(uri, Duration::from_millis(200)).with_pauses(&[]).domains().await
+    };
+    let error = ask().await.unwrap_err();
+    assert!(error.to_string().contains("libvirt-sock: No such file"), "{error}");
+    std::os::unix::fs::symlink(daemon.socket(), &own).unwrap();
+    assert_eq!(ask().await.unwrap().len(), 1);
+    // One that hangs is waited for once, and is not covered up by the absence of the other.
+    daemon.fail(Call::Open, Some(Fault::Hang));
+    let before = daemon.connections();
+    assert!(matches!(ask().await, Err(LibvirtError::TimedOut { .. })));
+    assert_eq!(daemon.connections(), before + 1);
+    daemon.fail(Call::Open, None);
+    std::fs::remove_file(&own).unwrap();
+    drop(std::os::unix::net::UnixListener::bind(&own).unwrap());
+    std::os::unix::fs::symlink(daemon.socket(), &for_all).unwrap();
+    assert_eq!(ask().await.unwrap().len(), 1);
+}

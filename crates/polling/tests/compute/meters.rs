@@ -1,5 +1,7 @@
 //! Values: by Ceilometer's definitions, and of the meters that two readings make.
 
+use std::collections::HashSet;
+
 use nephometer_model::Volume;
 use nephometer_polling::compute::ComputeSettings;
 use nephometer_testkit::libvirt::{FakeDomain, FakeLibvirt};
@@ -31,6 +33,13 @@ async fn every_meter_of_the_table_has_its_sample() {
     for (name, samples) in &second {
         assert_eq!(samples.len(), usize::from(!name.starts_with("perf.")), "{name}");
     }
+    let ids: HashSet<_> =
+        first.values().chain(second.values()).flatten().map(|sample| sample.id.clone()).collect();
+    assert_eq!(
+        ids.len(),
+        first.values().chain(second.values()).flatten().count(),
+        "each sample has its own id"
+    );
     let cpu = &second["cpu"][0];
     assert!(cpu.monotonic_time_seconds > first["cpu"][0].monotonic_time_seconds);
     assert_eq!(cpu.timestamp.as_deref(), Some("2026-11-20T08:28:18.674302"));
