@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use nephometer_engine::io::{FileWriter, ReadAt, Storage};
+use nephometer_engine::io::{BlockWriter, FileWriter, ReadAt, Storage};
 use nephometer_engine::wal::replay;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
@@ -64,6 +64,10 @@ struct OneSegment(Arc<Bytes>);
 
 impl Storage for OneSegment {
     fn create(&self, _path: &str) -> io::Result<Box<dyn FileWriter>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    fn rewrite(&self, _path: &str) -> io::Result<Box<dyn BlockWriter>> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

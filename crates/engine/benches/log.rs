@@ -54,7 +54,7 @@ impl Log {
         Self { _folder: folder, storage }
     }
 
-    /// Appends `records`, a request each, without a sync; returns the bytes of each.
+    /// Appends `records`, a request each; returns the bytes of each, which are whole blocks.
     fn append(&self, records: &[EncodedRecord]) -> Vec<u64> {
         let mut log = WalWriter::open(Arc::clone(&self.storage), "log", 1, 1 << 30, SALT).expect("a log");
         let mut append = |record| {

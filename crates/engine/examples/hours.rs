@@ -1,17 +1,19 @@
 //! What hours of a cloud's cycle cost the engine in memory and in bytes written:
-//! `cargo run --release -p nephometer-engine --example hours -- <folder> [series] [rounds] [rounds between flushes]`.
+//! `cargo run --release -p nephometer-engine --example hours -- <folder> [series] [rounds] [rounds between flushes] [writers]`.
 //!
 //! A measure of each series a round, a round a minute, on a clock that is moved on at once, of the six kinds of values that
 //! PERFORMANCE.md describes. The engine flushes and merges by its own rules; or, where the last number is given, it
 //! flushes after so many rounds and merges then what there is to merge: so that a small run shows what days of many
-//! series do. Files are real, answers wait for an fsync.
+//! series do. Files are real, answers wait for an fsync; of one writer each request waits for its own. What the block
+//! device under the folder is given counts with all that others write to it, so it is best one of its own.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a measuring tool")]
 
 #[path = "../tests/support/catalog.rs"]
 #[allow(dead_code, reason = "tests use all of it")]
 mod catalog;
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,7 +27,7 @@ use nephometer_model::{
 };
 
 const S: i64 = 1_000_000_000;
-const WRITERS: usize = 8;
+const WRITERS: u64 = 8;
 const SERIES_PER_REQUEST: usize = 1000;
 
 /// Numbers from a seed (SplitMix64).
@@ -59,11 +61,11 @@ fn step(key: usize, value: &mut i64, random: &mut Random) -> f64 {
 }
 
 /// One round: all series in requests of 1,000, from several threads.
-fn round(engine: &Engine, values: &mut [i64], second: i64, seed: u64) {
+fn round(engine: &Engine, values: &mut [i64], second: i64, (seed, writers): (u64, u64)) {
     let next = AtomicU64::new(0);
     let requests: Vec<_> = values.chunks_mut(SERIES_PER_REQUEST).map(parking_lot::Mutex::new).collect();
     std::thread::scope(|scope| {
-        for _ in 0..WRITERS {
+        for _ in 0..writers {
             scope.spawn(|| {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed) as usize;
@@ -95,6 +97,14 @@ fn told(file: &str, name: &str) -> u64 {
     let text = std::fs::read_to_string(format!("/proc/self/{file}")).unwrap();
     let line = text.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// Bytes that the block device under `path` was given so far.
+fn device_bytes(path: &Path) -> u64 {
+    let device = std::fs::metadata(path).unwrap().dev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let stat = std::fs::read_to_string(format!("/sys/dev/block/{major}:{minor}/stat")).unwrap();
+    stat.split_whitespace().nth(6).unwrap().parse::<u64>().unwrap() * 512
 }
 
 /// CPU time of this process so far, in seconds.
@@ -133,19 +143,31 @@ fn print(name: &str, engine: &Engine, before: &StoreStatus) {
 const START: i64 = 1_795_000_000;
 
 /// All rounds.
-fn live(engine: &Engine, clock: &ManualClock, series: usize, rounds: i64, flush_rounds: i64) {
+fn live(
+    (engine, root): (&Engine, &Path),
+    clock: &ManualClock,
+    series: usize,
+    (rounds, flush_rounds, writers): (i64, i64, u64),
+) {
+    let begin_bytes = (device_bytes(root), told("io", "write_bytes:"));
     let mut values: Vec<i64> = Vec::with_capacity(series);
     let mut random = Random(1);
     values.extend((0..series).map(|key| random.below(if key % 6 == 3 { 10_001 } else { 100_000 })));
     for at in 0..rounds {
-        round(engine, &mut values, START + at * 60, at as u64);
+        round(engine, &mut values, START + at * 60, (at as u64, writers));
         clock.advance_ns(60 * S);
         if flush_rounds > 0 && (at + 1) % flush_rounds == 0 {
             engine.flush().unwrap();
             engine.settle().unwrap();
         }
-        if (at + 1) % if flush_rounds == 0 { 10 } else { 1440 } == 0 {
+        if (at + 1) % if flush_rounds == 0 { 10 } else { 10 * flush_rounds } == 0 {
             print(&format!("round {}", at + 1), engine, &StoreStatus::default());
+            let measures = (series as i64 * (at + 1)) as f64;
+            println!(
+                "           to the device {:.2} B a measure, {:.2} as the system counts this process",
+                (device_bytes(root) - begin_bytes.0) as f64 / measures,
+                (told("io", "write_bytes:") - begin_bytes.1) as f64 / measures,
+            );
         }
     }
     engine.stop().unwrap();
@@ -174,7 +196,7 @@ fn main() {
         Engine::open(settings, storage, catalog.clone(), clock.clone(), clock.clone(), &policies).unwrap()
     };
     let engine = open(flush_rounds == 0);
-    live(&engine, &clock, series, rounds, flush_rounds);
+    live((&engine, &root), &clock, series, (rounds, flush_rounds, number(5, WRITERS as i64) as u64));
     let before = engine.status();
     drop(engine);
     let wall = SystemClock::new();

@@ -1,6 +1,6 @@
-//! The write path: requests wait in a bounded queue, the commit thread writes all that wait to the log with one sync,
-//! and hands them on in log order to the apply thread, which puts them in the heads and answers. While one group is
-//! applied, the next one is synced.
+//! The write path: requests wait in a bounded queue, the commit thread writes all that wait to the log in one durable
+//! write, and hands them on in log order to the apply thread, which puts them in the heads and answers. While one group
+//! is applied, the next one is written.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,7 +12,7 @@ use nephometer_model::SeriesKey;
 use parking_lot::{Condvar, Mutex};
 
 use crate::core::Core;
-use crate::wal::{EncodedRecord, Record, WalWriter};
+use crate::wal::{AppendError, EncodedRecord, Record, WalWriter};
 
 /// When to try again after a full queue or head, in seconds.
 const RETRY_BUSY_SECONDS: u32 = 1;
@@ -251,7 +251,7 @@ pub(crate) fn run_commit(queue: &CommitQueue, log: &Mutex<WalWriter>, apply: &Se
     }
 }
 
-/// Appends and syncs; returns the position of the first request.
+/// Appends; returns the position of the first request.
 fn write_group(
     queue: &CommitQueue,
     log: &Mutex<WalWriter>,
@@ -264,14 +264,16 @@ fn write_group(
         return Err(disk_low());
     }
     let mut log = log.lock();
-    let positions = log.append(records).map_err(|error| {
-        tracing::warn!(%error, records = records.len(), "the log took nothing");
-        busy("the log could not be written", RETRY_DISK_SECONDS)
-    })?;
-    log.sync().map_err(|error| {
-        let reason = format!("syncing the log failed: {error}");
-        queue.fail_for_ever(&reason);
-        StoreError::Closed(reason)
+    let positions = log.append(records).map_err(|error| match error {
+        AppendError::Refused(error) => {
+            tracing::warn!(%error, records = records.len(), "the log took nothing");
+            busy("the log could not be written", RETRY_DISK_SECONDS)
+        }
+        AppendError::Broken(_) => {
+            let reason = error.to_string();
+            queue.fail_for_ever(&reason);
+            StoreError::Closed(reason)
+        }
     })?;
     queue.core.counters.log_bytes.store(log.bytes(), Ordering::Relaxed);
     Ok(positions.start)

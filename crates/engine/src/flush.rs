@@ -91,7 +91,7 @@ impl Flusher {
         progress.covered = end_position;
         self.core.counters.covered_position.store(end_position, Ordering::Release);
         progress.frozen_to = None;
-        let freed = self.log.lock().remove_below(end_position);
+        let freed = self.log.lock().remove_below(end_position, self.may_keep_files());
         self.core.counters.log_bytes.store(self.log.lock().bytes(), Ordering::Relaxed);
         match freed {
             Ok(bytes) => _ = self.core.counters.log_freed_bytes.fetch_add(bytes, Ordering::Relaxed),
@@ -100,6 +100,14 @@ impl Flusher {
         let seconds = seconds_since(&self.core, started_ns);
         tracing::info!(parts = flushed.parts, points = flushed.points, seconds, "flushed");
         Ok(Some(flushed))
+    }
+
+    /// Whether the log may keep the files of what it removes, to write them again: neither when it ends nor when the disk
+    /// is short of room.
+    fn may_keep_files(&self) -> bool {
+        let Core { settings, storage, stopping, .. } = &*self.core;
+        let has_room = || storage.free_bytes().is_ok_and(|free| free >= settings.min_free_disk_bytes);
+        !stopping.load(Ordering::Relaxed) && has_room()
     }
 
     fn freeze(&self) -> Result<u64, StoreError> {

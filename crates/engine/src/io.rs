@@ -3,6 +3,7 @@
 //! Paths are relative to the root that an implementation stands on, with `/` between their parts. A file's content
 //! is durable after [`FileWriter::sync`], its name after [`Storage::sync_dir`] of its folder.
 
+mod blocks;
 mod files;
 
 use std::io;
@@ -15,9 +16,22 @@ pub use files::FileStorage;
 pub trait FileWriter: io::Write + Send {
     /// Makes everything written so far durable.
     fn sync(&mut self) -> io::Result<()>;
+}
 
-    /// Cuts the file to `len` bytes and goes on writing there.
-    fn truncate(&mut self, len: u64) -> io::Result<()>;
+/// A file that is written in whole blocks, each write durable when it returns.
+///
+/// A write touches its own blocks only, whatever becomes of it: a crash may leave each of them as it was or as it was to
+/// be, and all others as they are. The file may be longer than what was written; what it holds there is anything.
+pub trait BlockWriter: Send {
+    /// Length of a block in bytes.
+    fn block_bytes(&self) -> usize;
+
+    /// Writes `blocks` from `offset` on, both multiples of the length of a block, and makes them durable. After an error
+    /// nobody knows what these blocks hold.
+    fn write_blocks(&mut self, offset: u64, blocks: &[u8]) -> io::Result<()>;
+
+    /// Cuts the file to `len` bytes and makes that durable.
+    fn cut(&mut self, len: u64) -> io::Result<()>;
 }
 
 /// Positioned reading of a file; may be shared by threads.
@@ -34,6 +48,10 @@ pub trait ReadAt: Send + Sync {
 pub trait Storage: Send + Sync {
     /// Creates `path`, or empties it where it exists, making its folders.
     fn create(&self, path: &str) -> io::Result<Box<dyn FileWriter>>;
+
+    /// Begins to write `path` anew in blocks, creating it and its folders where it does not exist. Its first block is
+    /// anything from now on; the others keep what they hold, and their room, until they are written.
+    fn rewrite(&self, path: &str) -> io::Result<Box<dyn BlockWriter>>;
 
     /// Opens `path` for reading.
     fn open_read(&self, path: &str) -> io::Result<Arc<dyn ReadAt>>;

@@ -77,7 +77,7 @@ pub(crate) fn open(foundations: Foundations, policies: &[Arc<ArchivePolicy>]) ->
     core.counters.covered_position.store(state.log_position, Ordering::Relaxed);
     let next_position = replay_log(&core, state.log_position)?;
     let mut log = WalWriter::open(storage, LOG, next_position, segment_bytes, salt)?;
-    log.remove_below(state.log_position)?;
+    log.remove_below(state.log_position, true).map_err(std::io::Error::other)?;
     core.counters.log_bytes.store(log.bytes(), Ordering::Relaxed);
     Ok(Opened { core, log, covered: state.log_position, next_position })
 }

@@ -1,9 +1,10 @@
 //! The write-ahead log: segments `wal-<first position>.log` of checksummed records.
 //!
-//! Each record has a position, counted up by one from 1 over the whole log. After a crash the log ends with the last
-//! good record (a torn tail was never acknowledged); damage before a good record costs the records that it hit, is
-//! reported, and everything behind it is replayed. A record is written as what is new against the records before it in
-//! its segment; those that build on a lost one are lost with it. `FORMAT.md` describes each byte.
+//! Each record has a position, counted up by one from 1 over the whole log. Records that are appended together are a
+//! group, which begins in a block of its own: what was acknowledged is never written again. After a crash the log ends
+//! with the last good record (a torn group was never acknowledged); damage before a good record costs the records that
+//! it hit, is reported, and everything behind it is replayed. A record is written as what is new against the records
+//! before it in its segment; those that build on a lost one are lost with it. `FORMAT.md` describes each byte.
 
 mod bits;
 mod context;
@@ -13,6 +14,7 @@ mod reader;
 mod scan;
 mod segment;
 mod shape;
+mod spares;
 mod writer;
 
 use nephometer_drivers::WriteBatch;
@@ -20,7 +22,7 @@ use nephometer_model::SeriesKey;
 
 pub use payload::EncodedRecord;
 pub use reader::{LogDamage, Replayed, replay};
-pub use writer::WalWriter;
+pub use writer::{AppendError, WalWriter};
 
 /// What the log remembers.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,6 +45,11 @@ pub enum Record {
 /// Path of the segment whose first record has `position`.
 fn segment_path(folder: &str, position: u64) -> String {
     format!("{folder}/wal-{position:020}.log")
+}
+
+/// Path of the file of that segment when it is not one any more, or not yet.
+fn spare_path(folder: &str, position: u64) -> String {
+    format!("{folder}/spare-{position:020}.log")
 }
 
 /// Position of the first record of the segment called `name`; nothing for other files.

@@ -3,6 +3,7 @@
 
 mod support;
 
+use support::disk::BLOCK;
 use support::{Bench, Random, S, every, policy, settings};
 
 const LOW: &[(i64, Option<u64>)] = &[(60, None)];
@@ -10,6 +11,11 @@ const DAY: i64 = 86_400;
 
 fn bench() -> Bench {
     Bench::new(settings(), &[policy(1, 0, LOW, &["count"])], 100 * DAY)
+}
+
+/// Where byte `at` is of the log's record number `record`, from 0: each is a write of its own here, and in one block.
+fn in_record(record: usize, at: usize) -> usize {
+    BLOCK * (1 + record) + at
 }
 
 /// Series of long runs, so that each has blocks of its own.
@@ -89,7 +95,7 @@ fn a_damaged_record_costs_only_itself() {
         bench.write(1, 1, &every(minute * 60, minute * 60 + 60, 1)).unwrap();
     }
     let segment = bench.disk.files("log/").remove(0);
-    bench.disk.flip(&segment, bench.disk.len(&segment) / 2, 1);
+    bench.disk.flip(&segment, in_record(25, 40), 1);
     bench.crash(&mut Random(1));
     assert_eq!(bench.all(1, 1, "count", 60).len(), 49);
     assert_eq!(bench.engine_status().quarantined_blocks, 1);
@@ -113,7 +119,7 @@ fn records_that_build_on_a_damaged_one_are_lost_with_it_and_told() {
             bench.write(key, 1, &[(minute * 60 * S, value(key, minute))]).unwrap();
         }
         let segment = bench.disk.files("log/").remove(0);
-        let offset = 96 + random.below(bench.disk.len(&segment) as u64 - 96) as usize;
+        let offset = in_record(random.below(40) as usize, random.below(40) as usize);
         bench.disk.flip(&segment, offset, random.below(8) as u8);
         bench.crash(&mut random);
         let shown = |bench: &Bench| {

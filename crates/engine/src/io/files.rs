@@ -1,14 +1,15 @@
 //! Real files below one folder.
 
 use std::fs::{self, File};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::{FileWriter, ReadAt, Storage};
+use super::blocks::RealBlocks;
+use super::{BlockWriter, FileWriter, ReadAt, Storage};
 
 /// Files of parts that are kept open between reads.
 const OPEN_FILES: usize = 256;
@@ -30,17 +31,26 @@ impl FileStorage {
     fn path(&self, path: &str) -> PathBuf {
         self.root.join(path)
     }
-}
 
-impl Storage for FileStorage {
-    fn create(&self, path: &str) -> io::Result<Box<dyn FileWriter>> {
+    /// The path of a file that is about to be written, in a folder that exists.
+    fn path_to_write(&self, path: &str) -> io::Result<PathBuf> {
         let path = self.path(path);
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent)?;
         }
         self.open.forget(&path);
-        let file = File::create(path)?;
+        Ok(path)
+    }
+}
+
+impl Storage for FileStorage {
+    fn create(&self, path: &str) -> io::Result<Box<dyn FileWriter>> {
+        let file = File::create(self.path_to_write(path)?)?;
         Ok(Box::new(RealWriter { file }))
+    }
+
+    fn rewrite(&self, path: &str) -> io::Result<Box<dyn BlockWriter>> {
+        Ok(Box::new(RealBlocks::open(&self.path_to_write(path)?)?))
     }
 
     fn open_read(&self, path: &str) -> io::Result<Arc<dyn ReadAt>> {
@@ -115,12 +125,6 @@ impl FileWriter for RealWriter {
     fn sync(&mut self) -> io::Result<()> {
         self.file.sync_data()
     }
-
-    fn truncate(&mut self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)?;
-        self.file.seek(SeekFrom::Start(len))?;
-        Ok(())
-    }
 }
 
 /// A file that is opened again where it had to be closed for others.
@@ -173,12 +177,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writes_cuts_reads_moves_and_lists() {
+    fn writes_reads_moves_and_lists() {
         let dir = tempfile::tempdir().unwrap();
         let storage = FileStorage::new(dir.path()).unwrap();
         let mut file = storage.create("a/one").unwrap();
-        file.write_all(b"hello world").unwrap();
-        file.truncate(5).unwrap();
+        file.write_all(b"hello").unwrap();
         file.write_all(b"!").unwrap();
         file.sync().unwrap();
         storage.sync_dir("a").unwrap();
@@ -194,6 +197,35 @@ mod tests {
         storage.remove("b/two").unwrap();
         assert_eq!(storage.list("nowhere").unwrap(), Vec::<String>::new());
         assert!(storage.free_bytes().unwrap() > 0);
+    }
+
+    #[test]
+    fn blocks_are_written_in_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let storage = FileStorage::new(dir.path()).unwrap();
+        let mut file = storage.rewrite("a/one").unwrap();
+        let block = file.block_bytes();
+        let filled = |byte: u8, blocks: usize| vec![byte; blocks * block];
+        // More than is written at once.
+        let long = (3 << 20) / block + 1;
+        file.write_blocks(0, &filled(1, long)).unwrap();
+        file.write_blocks(block as u64, &filled(2, 3)).unwrap();
+        let content = || fs::read(dir.path().join("a/one")).unwrap();
+        let expected = [filled(1, 1), filled(2, 3), filled(1, long - 4)].concat();
+        assert!(content().starts_with(&expected));
+        // It is longer now than what is in it, and a write behind that finds room.
+        let room = content().len();
+        assert!(room > expected.len() && content()[expected.len()..].iter().all(|byte| *byte == 0));
+        file.write_blocks(expected.len() as u64, &filled(3, 1)).unwrap();
+        assert_eq!(content().len(), room);
+        file.cut(2 * block as u64).unwrap();
+        assert_eq!(content(), [filled(1, 1), filled(2, 1)].concat());
+        drop(file);
+        storage.rename("a/one", "a/two").unwrap();
+        let mut file = storage.rewrite("a/two").unwrap();
+        file.write_blocks(2 * block as u64, &filled(4, 1)).unwrap();
+        let content = fs::read(dir.path().join("a/two")).unwrap();
+        assert!(content[block..].starts_with(&[filled(2, 1), filled(4, 1)].concat()));
     }
 
     #[test]

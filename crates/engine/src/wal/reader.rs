@@ -29,9 +29,9 @@ pub struct Replayed {
     pub next_position: u64,
     /// Records given to the caller.
     pub records: u64,
-    /// Damage to report; a torn tail is none.
+    /// Damage to report; a torn group at the end is none.
     pub damage: Vec<LogDamage>,
-    /// Bytes after the last good record of a segment, which were never acknowledged.
+    /// Bytes of groups that were begun and not finished, and so never acknowledged, as far as these show.
     pub torn_bytes: u64,
 }
 
@@ -48,81 +48,118 @@ pub fn replay(
     segments.sort_unstable();
     // A segment whose successor begins at or before the wanted position has nothing wanted.
     let covered = segments.windows(2).take_while(|pair| pair[1] <= from_position).count();
+    let open = |first_position: &u64| Segment::open(storage, folder, *first_position);
+    let segments: Vec<_> = segments[covered..].iter().map(open).collect::<io::Result<_>>()?;
+    let log_ends: Vec<_> = segments.iter().skip(1).map(Segment::log_end).collect();
     let replayed = Replayed { next_position: from_position.max(1), ..Replayed::default() };
     let context = Context::default();
-    let mut replay = Replay { from_position, take, replayed, tail: None, context, built_on_lost: None };
-    for first_position in &segments[covered..] {
-        let path = segment_path(folder, *first_position);
-        let file = SegmentFile::open(storage.open_read(&path)?)?;
-        replay.segment(path, *first_position, file)?;
+    let mut replay = Replay { from_position, take, replayed, context, built_on_lost: None };
+    for (at, segment) in segments.into_iter().enumerate() {
+        replay.segment(segment, log_ends.get(at).copied().unwrap_or(0))?;
     }
-    replay.end_tail();
     Ok(replay.replayed)
+}
+
+/// A segment that is about to be read.
+struct Segment {
+    path: String,
+    first_position: u64,
+    file: SegmentFile,
+    header: HeaderFound,
+}
+
+impl Segment {
+    fn open(storage: &dyn Storage, folder: &str, first_position: u64) -> io::Result<Self> {
+        let path = segment_path(folder, first_position);
+        let mut file = SegmentFile::open(storage.open_read(&path)?)?;
+        let header = SegmentHeader::parse(file.bytes(0..HEADER_LEN.min(file.len()))?.unwrap_or_default());
+        if let HeaderFound::Version(version) = header {
+            let reason = format!("{path} has version {version}, which this program does not know");
+            return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
+        }
+        Ok(Self { path, first_position, file, header })
+    }
+
+    /// All records before this position were durable when the segment was begun.
+    fn log_end(&self) -> u64 {
+        match &self.header {
+            HeaderFound::Good(header) | HeaderFound::Half(header, _)
+                if header.first_position == self.first_position =>
+            {
+                header.log_end
+            }
+            _ => self.first_position,
+        }
+    }
 }
 
 struct Replay<F> {
     from_position: u64,
     take: F,
     replayed: Replayed,
-    /// Bytes behind the last good record of the segment before, of which the next one tells what they are.
-    tail: Option<LogDamage>,
     /// What the segment has said so far.
     context: Context,
     /// Good records of the segment that cannot be understood, since they build on lost ones: one damage for all.
     built_on_lost: Option<BuiltOnLost>,
 }
 
-#[derive(Default)]
-struct BuiltOnLost {
-    /// Where the first of them begins.
-    offset: Option<usize>,
-    bytes: usize,
-    records: u64,
+/// What is behind the last good record of a segment.
+struct Tail {
+    range: Range<usize>,
+    /// How many bytes of it are known to be of a torn group.
+    torn_bytes: usize,
 }
 
 impl<F: FnMut(u64, Record)> Replay<F> {
-    fn segment(&mut self, path: String, first_position: u64, mut file: SegmentFile) -> io::Result<()> {
+    /// Reads a segment; records before `durable_to` were durable when the one behind it was begun.
+    fn segment(&mut self, segment: Segment, durable_to: u64) -> io::Result<()> {
+        let Segment { path, first_position, mut file, header } = segment;
         let len = file.len();
-        let header = match SegmentHeader::parse(file.bytes(0..HEADER_LEN.min(len))?.unwrap_or_default()) {
+        let header = match header {
             HeaderFound::Good(header) => header,
             HeaderFound::Half(header, range) => {
                 self.damage(&path, range, "a copy of the segment's header is damaged");
                 header
             }
-            HeaderFound::Version(version) => {
-                let reason = format!("{path} has version {version}, which this program does not know");
-                return Err(io::Error::new(io::ErrorKind::Unsupported, reason));
-            }
-            HeaderFound::None => {
-                self.end_tail_before(first_position, &path);
+            HeaderFound::Version(_) | HeaderFound::None => {
                 if len > HEADER_LEN {
                     self.damage(&path, 0..len, "the segment's header is damaged");
-                } else {
-                    self.leave_tail(path, 0..len, "the segment's header is not whole");
                 }
+                self.end(&path, None, durable_to);
                 return Ok(());
             }
         };
-        if header.first_position != first_position {
-            self.end_tail_before(first_position, &path);
+        if header.first_position == first_position {
+            self.replayed.next_position = self.replayed.next_position.max(first_position);
+            self.context.begin_segment();
+            let tail = self.records(&path, &header, &mut file, durable_to)?;
+            self.end_built_on_lost(&path);
+            self.end(&path, tail, durable_to);
+        } else {
             self.damage(&path, 0..len, "the segment has another one's name");
-            return Ok(());
+            self.end(&path, None, durable_to);
         }
-        self.end_tail_before(header.log_end, &path);
-        self.replayed.next_position = self.replayed.next_position.max(first_position);
-        self.context.begin_segment();
-        self.records(&path, &header, &mut file)?;
-        self.end_built_on_lost(&path);
         Ok(())
     }
 
-    fn records(&mut self, path: &str, header: &SegmentHeader, file: &mut SegmentFile) -> io::Result<()> {
-        let mut offset = HEADER_LEN.min(file.len());
+    /// Gives the records of a segment; returns what is behind them.
+    fn records(
+        &mut self,
+        path: &str,
+        header: &SegmentHeader,
+        file: &mut SegmentFile,
+        durable_to: u64,
+    ) -> io::Result<Option<Tail>> {
+        let mut offset = header.block_end(HEADER_LEN).min(file.len());
         let mut expected = header.first_position;
         while offset < file.len() {
             // A record that repeats an earlier position is no part of the log.
             let fits = |found: &Found| found.frame.position >= expected;
-            if let Some(found) = file.record_at(offset, header.salt)?.filter(fits) {
+            let mut found = file.record_at(offset, header.salt)?.filter(fits);
+            if found.is_none() {
+                found = file.record_at(header.block_end(offset), header.salt)?.filter(fits);
+            }
+            if let Some(found) = found {
                 if found.frame.position > expected {
                     self.lose(path, offset..offset, &missing(expected, found.frame.position));
                 }
@@ -135,16 +172,19 @@ impl<F: FnMut(u64, Record)> Replay<F> {
             while let Some(other) = found.as_ref().filter(|found| !fits(found)) {
                 found = file.next_record(other.range.start, header.salt)?;
             }
-            let Some(Found { frame, range }) = found else {
-                let reason = "no record can be read up to the segment's end";
-                self.leave_tail(path.to_owned(), offset..file.len(), reason);
-                return Ok(());
+            let Some(found) = found else {
+                let torn_bytes = file.begun_at(header.block_end(offset), header.salt)?;
+                return Ok(Some(Tail { range: offset..file.len(), torn_bytes }));
             };
-            self.lose(path, offset..range.start, "no record can be read");
-            expected = frame.position;
-            offset = range.start;
+            if durable_to <= expected && !is_behind_durable(&found, expected, file, header.salt)? {
+                let torn_bytes = found.range.end - header.block_end(offset);
+                return Ok(Some(Tail { range: offset..file.len(), torn_bytes }));
+            }
+            self.lose(path, offset..found.range.start, "no record can be read");
+            expected = found.frame.position;
+            offset = found.range.start;
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Hands on a record. Those that parts cover are read too: later ones build on them.
@@ -191,34 +231,43 @@ impl<F: FnMut(u64, Record)> Replay<F> {
         });
     }
 
-    fn leave_tail(&mut self, path: String, range: Range<usize>, reason: &str) {
-        self.tail = Some(LogDamage {
-            file: path,
-            offset: range.start as u64,
-            bytes: range.len() as u64,
-            reason: reason.to_owned(),
-        });
-    }
-
-    /// The segment at `path` begins, and the log ended at `log_end` then: where that is further than the records
-    /// reach, the tail before (or a whole segment) held records that were lost.
-    fn end_tail_before(&mut self, log_end: u64, path: &str) {
+    /// Ends a segment. Where its records do not reach as far as was durable when the next one was begun, some are lost,
+    /// at its end or with whole segments; otherwise what follows them was never acknowledged.
+    fn end(&mut self, path: &str, tail: Option<Tail>, durable_to: u64) {
         let expected = self.replayed.next_position;
-        if log_end <= expected {
-            self.end_tail();
-            return;
+        if durable_to > expected {
+            let range = tail.map_or(0..0, |tail| tail.range);
+            self.damage(path, range, &missing(expected, durable_to));
+            self.replayed.next_position = durable_to;
+        } else if let Some(tail) = tail {
+            self.replayed.torn_bytes += tail.torn_bytes as u64;
         }
-        match self.tail.take() {
-            Some(tail) => self.replayed.damage.push(tail),
-            None => self.damage(path, 0..0, &missing(expected, log_end)),
-        }
-        self.replayed.next_position = log_end;
     }
+}
 
-    /// What is left behind the last good record was never acknowledged.
-    fn end_tail(&mut self) {
-        self.replayed.torn_bytes += self.tail.take().map_or(0, |tail| tail.bytes);
+/// Whether what is missing at position `expected`, in front of `found`, was durable once. A group is written when those
+/// before it are; within a group that was not finished any part may be missing.
+fn is_behind_durable(found: &Found, expected: u64, file: &mut SegmentFile, salt: u64) -> io::Result<bool> {
+    let is_later = |found: &Found| found.frame.group_position() > expected;
+    if found.frame.position == expected || is_later(found) {
+        return Ok(true);
     }
+    let mut from = found.range.start;
+    while let Some(next) = file.next_record(from, salt)? {
+        if is_later(&next) {
+            return Ok(true);
+        }
+        from = next.range.start;
+    }
+    Ok(false)
+}
+
+#[derive(Default)]
+struct BuiltOnLost {
+    /// Where the first of them begins.
+    offset: Option<usize>,
+    bytes: usize,
+    records: u64,
 }
 
 impl BuiltOnLost {

@@ -68,6 +68,14 @@ impl SegmentFile {
         Ok(good.then_some(Found { frame, range: offset..range.end }))
     }
 
+    /// How much there is of a record at `offset` whose frame is good though the whole is not.
+    pub(super) fn begun_at(&mut self, offset: usize, salt: u64) -> io::Result<usize> {
+        let left = self.len.saturating_sub(offset);
+        let head = self.bytes(offset..offset + FRAME_LEN)?.and_then(|head| head.first_chunk());
+        let frame = head.and_then(|head| Frame::parse(head, salt));
+        Ok(frame.map_or(0, |frame| left.min(FRAME_LEN + frame.payload_len)))
+    }
+
     /// The next good record behind `offset`, if there is one.
     pub(super) fn next_record(&mut self, offset: usize, salt: u64) -> io::Result<Option<Found>> {
         let mut from = offset + 1;

@@ -10,14 +10,18 @@ use super::context::Context;
 
 const SEGMENT_MAGIC: &[u8; 8] = b"NEPHLOG\0";
 const FRAME_MAGIC: [u8; 4] = *b"\xf0REC";
-/// The version written, and the only one read.
-const VERSION: u16 = 2;
+/// The version written.
+const VERSION: u16 = 3;
+/// The version before, which is read too: records follow one another without gaps, each a group of its own.
+const PACKED_VERSION: u16 = 2;
 /// Length of one copy of the header in bytes.
 const COPY_LEN: usize = 48;
 /// Length of the header in bytes: it is written twice, since without it no record could be verified.
 pub(super) const HEADER_LEN: usize = 2 * COPY_LEN;
 /// Bytes of a frame before its payload.
 pub(super) const FRAME_LEN: usize = 32;
+/// The last place in a group that a frame can tell.
+const MAX_PLACE: usize = 0xff_ffff;
 
 /// What a segment says of itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,8 +31,11 @@ pub(super) struct SegmentHeader {
     /// Where the log ended when the segment was begun: all records before this are in earlier segments or were
     /// covered by parts. What follows the last good record of an earlier segment was never acknowledged.
     pub(super) log_end: u64,
-    /// Goes into all checksums of the segment, so that nothing a client sends can look like a record.
+    /// Goes into all checksums of the segment, so that neither what a client sends nor what the file held before can
+    /// look like a record.
     pub(super) salt: u64,
+    /// Groups of records begin at multiples of so many bytes.
+    pub(super) block_bytes: u16,
 }
 
 /// What was found where the header should be.
@@ -42,17 +49,30 @@ pub(super) enum HeaderFound {
 }
 
 impl SegmentHeader {
+    /// The header, and what fills its blocks up.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(HEADER_LEN);
         out.extend_from_slice(SEGMENT_MAGIC);
         out.extend_from_slice(&VERSION.to_le_bytes());
-        out.extend_from_slice(&[0; 6]);
+        out.extend_from_slice(&self.block_bytes.to_le_bytes());
+        out.extend_from_slice(&[0; 4]);
         out.extend_from_slice(&self.first_position.to_le_bytes());
         out.extend_from_slice(&self.log_end.to_le_bytes());
         out.extend_from_slice(&self.salt.to_le_bytes());
         out.extend_from_slice(&xxh3_64(&out).to_le_bytes());
         out.extend_from_within(..);
+        out.resize(self.block_end(HEADER_LEN), 0);
         out
+    }
+
+    /// Where the block ends that `offset` is in; `offset` itself where none does.
+    pub(super) fn block_end(&self, offset: usize) -> usize {
+        offset.next_multiple_of(self.block_bytes.into())
+    }
+
+    /// Where the first record begins.
+    pub(super) fn begin(&self) -> u64 {
+        self.block_end(HEADER_LEN) as u64
     }
 
     /// Reads the header of a segment from its first bytes.
@@ -73,24 +93,38 @@ fn parse_copy(bytes: &[u8]) -> Result<Result<SegmentHeader, u16>, CodecError> {
     let mut reader = ByteReader::new(bytes);
     let magic = reader.array::<8>()?;
     let version = u16::from_le_bytes(reader.array()?);
-    reader.slice(6)?;
+    let block_bytes = u16::from_le_bytes(reader.array()?);
+    reader.slice(4)?;
     let mut number = || reader.array().map(u64::from_le_bytes);
-    let header = SegmentHeader { first_position: number()?, log_end: number()?, salt: number()? };
-    let checksum = number()?;
+    let (first_position, log_end, salt, checksum) = (number()?, number()?, number()?, number()?);
     if &magic != SEGMENT_MAGIC || checksum != xxh3_64(&bytes[..COPY_LEN - 8]) {
         return Err(CodecError::Invalid("checksum of the header"));
     }
-    Ok(if version == VERSION { Ok(header) } else { Err(version) })
+    let block_bytes = match version {
+        VERSION if block_bytes > 0 => block_bytes,
+        PACKED_VERSION => 1,
+        _ => return Ok(Err(version)),
+    };
+    Ok(Ok(SegmentHeader { first_position, log_end, salt, block_bytes }))
 }
 
-/// Appends `record` at `position` with its frame; see [`EncodedRecord::put`]. Nothing where it is too long for one.
+/// Where a record stands.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) position: u64,
+    /// How many records of its group are before it.
+    pub(super) in_group: usize,
+}
+
+/// Appends `record` at `place` with its frame; see [`EncodedRecord::put`]. Nothing where it is too long for one.
 pub(super) fn put_frame(
     out: Vec<u8>,
     record: &EncodedRecord,
-    position: u64,
+    place: Place,
     salt: u64,
     context: &mut Context,
 ) -> Option<Vec<u8>> {
+    let Place { position, in_group } = place;
     let start = out.len();
     let mut out = out;
     out.extend_from_slice(&FRAME_MAGIC);
@@ -100,6 +134,7 @@ pub(super) fn put_frame(
     frame[4..8].copy_from_slice(&u32::try_from(payload.len()).ok()?.to_le_bytes());
     frame[8..16].copy_from_slice(&position.to_le_bytes());
     frame[16] = record.kind;
+    frame[17..20].copy_from_slice(&in_group.min(MAX_PLACE).to_le_bytes()[..3]);
     let check = frame_check(&frame[..20], salt);
     frame[20..24].copy_from_slice(&check.to_le_bytes());
     frame[24..].copy_from_slice(&xxh3_64_with_seed(payload, salt ^ position).to_le_bytes());
@@ -115,6 +150,7 @@ fn frame_check(fields: &[u8], salt: u64) -> u32 {
 pub(super) struct Frame {
     pub(super) position: u64,
     pub(super) kind: u8,
+    in_group: u64,
     /// Length of the payload in bytes.
     pub(super) payload_len: usize,
     checksum: u64,
@@ -129,9 +165,15 @@ impl Frame {
         let mut reader = ByteReader::new(&head[4..]);
         let payload_len = u32::from_le_bytes(reader.array().ok()?) as usize;
         let position = u64::from_le_bytes(reader.array().ok()?);
-        let [kind, _, _, _, _, _, _, _] = reader.array().ok()?;
+        let [kind, low, middle, high, _, _, _, _] = reader.array().ok()?;
+        let in_group = u32::from_le_bytes([low, middle, high, 0]).into();
         let checksum = u64::from_le_bytes(reader.array().ok()?);
-        Some(Self { position, kind, payload_len, checksum })
+        Some(Self { position, kind, in_group, payload_len, checksum })
+    }
+
+    /// Position of the first record of its group.
+    pub(super) fn group_position(&self) -> u64 {
+        self.position.saturating_sub(self.in_group)
     }
 
     /// Whether `payload` is as it was written.

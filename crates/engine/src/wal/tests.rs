@@ -2,7 +2,10 @@
 
 mod damage;
 mod full_disk;
+mod torn;
 
+use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use nephometer_drivers::{SeriesRun, WriteBatch};
@@ -12,6 +15,7 @@ use proptest::prelude::*;
 
 use super::context::Context;
 use super::payload::decode;
+use super::segment::{FRAME_LEN, Frame, HEADER_LEN, HeaderFound, SegmentHeader};
 use super::*;
 use crate::io::{FileStorage, Storage};
 
@@ -40,10 +44,38 @@ impl Log {
         (records, replayed.unwrap())
     }
 
-    fn paths(&self) -> Vec<std::path::PathBuf> {
-        let names = self.storage.list(FOLDER).unwrap();
-        names.iter().map(|name| self.dir.path().join(FOLDER).join(name)).collect()
+    /// Paths of the segments.
+    fn paths(&self) -> Vec<PathBuf> {
+        self.files("wal-")
     }
+
+    fn spares(&self) -> Vec<PathBuf> {
+        self.files("spare-")
+    }
+
+    fn files(&self, prefix: &str) -> Vec<PathBuf> {
+        let names = self.storage.list(FOLDER).unwrap();
+        let wanted = names.iter().filter(|name| name.starts_with(prefix));
+        wanted.map(|name| self.dir.path().join(FOLDER).join(name)).collect()
+    }
+}
+
+/// Where the records of a segment that was appended to record by record are in its `bytes`.
+fn ranges(bytes: &[u8]) -> Vec<Range<usize>> {
+    let SegmentHeader { block_bytes, salt, .. } = match SegmentHeader::parse(&bytes[..HEADER_LEN]) {
+        HeaderFound::Good(header) => header,
+        _ => panic!("a damaged header"),
+    };
+    let next = |offset: usize| offset.next_multiple_of(block_bytes.into());
+    let mut ranges = Vec::new();
+    let mut offset = next(HEADER_LEN);
+    while let Some(head) = bytes[offset.min(bytes.len())..].first_chunk()
+        && let Some(frame) = Frame::parse(head, salt)
+    {
+        ranges.push(offset..offset + FRAME_LEN + frame.payload_len);
+        offset = next(offset + FRAME_LEN + frame.payload_len);
+    }
+    ranges
 }
 
 fn batch(n: u64) -> WriteBatch {
@@ -171,15 +203,13 @@ fn what_was_appended_is_replayed_from_any_position() {
     assert_eq!(writer.next_position(), 1);
     let some = [EncodedRecord::write(&batch(1)), EncodedRecord::delete_series(&[SeriesKey(4)])];
     assert_eq!(writer.append(&some).unwrap(), 1..3);
-    writer.sync().unwrap();
     drop(writer);
     let mut writer = log.writer(3);
     for n in 3..200 {
         assert_eq!(write(&mut writer, n), n);
     }
-    writer.sync().unwrap();
     assert!(log.paths().len() > 3, "segments are ended");
-    assert_eq!(writer.bytes(), log.paths().iter().map(|path| path.metadata().unwrap().len()).sum::<u64>());
+    assert!(writer.bytes() <= log.paths().iter().map(|path| path.metadata().unwrap().len()).sum());
     for from in [0, 1, 2, 3, 77, 199, 200, 5000] {
         let (records, replayed) = log.replay(from);
         assert_eq!(
@@ -203,7 +233,7 @@ fn a_torn_tail_is_no_damage_even_after_the_restart() {
     drop(writer);
     let path = log.paths().remove(0);
     let whole = std::fs::read(&path).unwrap();
-    for cut in 0..whole.len() {
+    for cut in (0..ranges(&whole)[4].end).step_by(23) {
         std::fs::write(&path, &whole[..cut]).unwrap();
         let (records, replayed) = log.replay(0);
         assert_eq!(
@@ -229,14 +259,55 @@ fn segments_go_when_they_are_covered() {
     let mut writer = log.writer(1);
     (1..200).for_each(|n| assert_eq!(write(&mut writer, n), n));
     let (before, bytes) = (log.paths().len(), writer.bytes());
-    assert_eq!(writer.remove_below(1).unwrap(), 0);
-    let freed = writer.remove_below(100).unwrap();
+    assert_eq!(writer.remove_below(1, false).unwrap(), 0);
+    let freed = writer.remove_below(100, false).unwrap();
     assert!(freed > 0 && writer.bytes() == bytes - freed && log.paths().len() < before);
     let (records, replayed) = log.replay(100);
     assert_eq!((records.len(), replayed.damage), (100, Vec::new()));
-    writer.remove_below(200).unwrap();
-    assert_eq!(log.paths().len(), 1);
+    writer.remove_below(200, false).unwrap();
+    assert_eq!((log.paths().len(), log.spares().len()), (1, 0));
     assert_eq!(write(&mut writer, 200), 200);
     let (records, replayed) = log.replay(200);
     assert_eq!((records.len(), replayed.damage, replayed.next_position), (1, Vec::new(), 201));
+}
+
+#[test]
+fn files_of_covered_segments_are_written_again() {
+    let log = Log::new();
+    let mut writer = log.writer(1);
+    let files = || log.paths().len() + log.spares().len();
+    let (mut next, mut most) = (1, 0);
+    for round in 0..6 {
+        let first = next;
+        for _ in 0..60 {
+            assert_eq!(write(&mut writer, next), next);
+            next += 1;
+        }
+        if round == 3 {
+            // After a crash the log goes on with the files that it finds.
+            drop(writer);
+            assert_eq!(log.replay(first).1.next_position, next);
+            writer = log.writer(next);
+        }
+        let (records, replayed) = log.replay(first);
+        assert_eq!(
+            (records.len() as u64, replayed.damage, replayed.torn_bytes),
+            (next - first, Vec::new(), 0)
+        );
+        for (position, record) in records {
+            assert!(matches!(record, Record::Write(back) if same(&back, &batch(position))), "{position}");
+        }
+        match round {
+            0..=3 => most = most.max(files()),
+            _ => assert!(files() <= most, "round {round}: {} files after {most}", files()),
+        }
+        writer.remove_below(next, true).unwrap();
+        assert_eq!(log.replay(next).1, Replayed { next_position: next, ..Replayed::default() });
+    }
+    assert!(log.spares().len() > 3);
+    // No more are kept than the log has needed since.
+    writer.remove_below(next, true).unwrap();
+    assert_eq!(log.spares().len(), 1);
+    writer.remove_below(next, false).unwrap();
+    assert_eq!(log.spares().len(), 0);
 }

@@ -4,10 +4,13 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
 use super::context::Context;
-use super::segment::{SegmentHeader, put_frame};
+use super::segment::{Place, SegmentHeader, put_frame};
+use super::spares::Spares;
 use super::{EncodedRecord, first_position_of, segment_path};
-use crate::io::{FileWriter, Storage};
+use crate::io::{BlockWriter, Storage};
 
 /// Capacity of the buffer for appends that is kept between them, in bytes.
 const KEPT_BUFFER: usize = 4 << 20;
@@ -15,6 +18,17 @@ const KEPT_BUFFER: usize = 4 << 20;
 /// A segment goes on for so many bytes for each series that it holds measures of: the first ones of a series take about
 /// six bytes more in it than those that follow.
 const SERIES_BYTES: u64 = 48;
+
+/// Why records are not in the log.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// There is no room for them, or they are too long. Nothing of them is in the log, and more may be appended.
+    #[error("the log takes nothing at the moment: {0}")]
+    Refused(#[from] io::Error),
+    /// Nobody knows what of them is durable: every later call fails.
+    #[error("the log can no longer be written: {0}")]
+    Broken(String),
+}
 
 /// The writing end of the log; one at a time.
 pub struct WalWriter {
@@ -24,15 +38,16 @@ pub struct WalWriter {
     salt: u64,
     /// First positions and lengths of the segments that are no longer written, in order.
     ended: Vec<(u64, u64)>,
-    file: Box<dyn FileWriter>,
-    first_position: u64,
+    spares: Spares,
+    file: Box<dyn BlockWriter>,
+    header: SegmentHeader,
+    /// Where the next group begins in the segment.
     len: u64,
     next_position: u64,
     /// What the segment has said.
     context: Context,
     /// Whether the context knows of records that are not in the segment.
     ahead: bool,
-    unsynced: bool,
     /// Why nothing may be written any more.
     broken: Option<String>,
     buffer: Vec<u8>,
@@ -68,30 +83,29 @@ impl WalWriter {
             // A segment without a readable record may have this very name: it stays for who looks into it.
             first_position = first_position.max(known + 1);
         }
-        let header = SegmentHeader { first_position, log_end: next_position, salt };
-        let (file, len) = begin_segment(storage.as_ref(), folder, &header)?;
+        let mut spares = Spares::of(folder, &names);
+        let header = header(first_position, next_position, salt);
+        let (file, header) = spares.begin_segment(storage.as_ref(), folder, header)?;
         Ok(Self {
             storage,
             folder: folder.to_owned(),
             segment_bytes,
             salt,
             ended,
+            spares,
             file,
-            first_position,
-            len,
+            header,
+            len: header.begin(),
             next_position: first_position,
             context: Context::default(),
             ahead: false,
-            unsynced: false,
             broken: None,
             buffer: Vec::new(),
         })
     }
 
-    /// Appends `records` in one write and returns their positions; they are durable after [`Self::sync`]. After an
-    /// error (a full disk) nothing of them is in the log, and more may be appended; if even that cannot be made so,
-    /// every later call fails.
-    pub fn append(&mut self, records: &[EncodedRecord]) -> io::Result<Range<u64>> {
+    /// Appends `records` in one write, makes them durable, and returns their positions.
+    pub fn append(&mut self, records: &[EncodedRecord]) -> Result<Range<u64>, AppendError> {
         self.check()?;
         if self.ahead || self.is_long() {
             self.rotate()?;
@@ -99,12 +113,8 @@ impl WalWriter {
         let positions = self.next_position..self.next_position + records.len() as u64;
         self.ahead = true;
         self.encode(records)?;
-        self.unsynced = true;
-        if let Err(error) = self.file.write_all(&self.buffer) {
-            if let Err(cut) = self.file.truncate(self.len) {
-                self.broken = Some(format!("a torn record could not be cut off: {cut}"));
-            }
-            return Err(error);
+        if let Err(error) = self.file.write_blocks(self.len, &self.buffer) {
+            return Err(self.refuse(error));
         }
         self.ahead = false;
         self.len += self.buffer.len() as u64;
@@ -112,31 +122,37 @@ impl WalWriter {
         Ok(positions)
     }
 
+    /// Takes back what may have been written before `error`, where it tells that there was no room.
+    fn refuse(&mut self, error: io::Error) -> AppendError {
+        use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        let broken = if matches!(error.kind(), FileTooLarge | QuotaExceeded | StorageFull) {
+            match self.file.cut(self.len) {
+                Ok(()) => return AppendError::Refused(error),
+                Err(cut) => format!("torn records could not be cut off: {cut}"),
+            }
+        } else {
+            error.to_string()
+        };
+        self.broken = Some(broken.clone());
+        AppendError::Broken(broken)
+    }
+
     fn is_long(&self) -> bool {
         self.len >= self.segment_bytes.max(self.context.series() * SERIES_BYTES)
     }
 
-    /// Fills the buffer with the frames of `records`.
+    /// Fills the buffer with the frames of `records` and the rest of their last block.
     fn encode(&mut self, records: &[EncodedRecord]) -> io::Result<()> {
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
         buffer.shrink_to(KEPT_BUFFER);
-        for (record, position) in records.iter().zip(self.next_position..) {
-            buffer = put_frame(buffer, record, position, self.salt, &mut self.context)
+        for (in_group, record) in records.iter().enumerate() {
+            let place = Place { position: self.next_position + in_group as u64, in_group };
+            buffer = put_frame(buffer, record, place, self.header.salt, &mut self.context)
                 .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a record of more than 4 GiB"))?;
         }
+        buffer.resize(self.header.block_end(buffer.len()), 0);
         self.buffer = buffer;
-        Ok(())
-    }
-
-    /// Makes all that was appended durable. After an error nobody knows what is durable: every later call fails.
-    pub fn sync(&mut self) -> io::Result<()> {
-        self.check()?;
-        if let Err(error) = self.file.sync() {
-            self.broken = Some(format!("the log could not be synced: {error}"));
-            return Err(error);
-        }
-        self.unsynced = false;
         Ok(())
     }
 
@@ -145,87 +161,63 @@ impl WalWriter {
         self.next_position
     }
 
-    /// Bytes of all segments.
+    /// Bytes of all segments, as far as they are written.
     pub fn bytes(&self) -> u64 {
         self.len + self.ended.iter().map(|(_, len)| len).sum::<u64>()
     }
 
     /// Removes segments all of whose records are below `position`; the segment being written is ended for that where
     /// all of its records are (where it cannot be, on a full disk, it stays until the next call). Returns how many bytes
-    /// that freed.
-    pub fn remove_below(&mut self, position: u64) -> io::Result<u64> {
+    /// of log that were. With `keep_files` some of the files are kept to be written again, no more than the log had
+    /// segments.
+    pub fn remove_below(&mut self, position: u64, keep_files: bool) -> Result<u64, AppendError> {
         self.check()?;
-        let freed = self.remove_ended(position)?;
-        let covered = self.next_position > self.first_position && self.next_position <= position;
+        let most_files = if keep_files { self.ended.len() + 1 } else { 0 };
+        let mut removed = self.remove_ended(position, most_files)?;
+        let covered = self.next_position > self.header.first_position && self.next_position <= position;
         if covered && self.rotate().is_ok() {
-            return Ok(freed + self.remove_ended(position)?);
+            removed += self.remove_ended(position, most_files)?;
         }
-        Ok(freed)
+        Ok(removed)
     }
 
-    fn remove_ended(&mut self, position: u64) -> io::Result<u64> {
-        let mut freed = 0;
+    fn remove_ended(&mut self, position: u64, most_files: usize) -> io::Result<u64> {
+        let mut removed = 0;
         while let Some((first, len)) = self.ended.first().copied() {
-            let next = self.ended.get(1).map_or(self.first_position, |(next, _)| *next);
+            let next = self.ended.get(1).map_or(self.header.first_position, |(next, _)| *next);
             if next > position {
                 break;
             }
-            self.storage.remove(&segment_path(&self.folder, first))?;
+            self.spares.add(self.storage.as_ref(), &self.folder, first)?;
             self.ended.remove(0);
-            freed += len;
+            removed += len;
         }
-        Ok(freed)
+        self.spares.keep(self.storage.as_ref(), most_files)?;
+        Ok(removed)
     }
 
     /// Ends the segment and begins the next one; one without records goes on. After an error the old one is still being
     /// written.
     fn rotate(&mut self) -> io::Result<()> {
-        if self.next_position > self.first_position {
-            self.begin_next()?;
+        if self.next_position > self.header.first_position {
+            let header = header(self.next_position, self.next_position, self.salt);
+            let (file, header) = self.spares.begin_segment(self.storage.as_ref(), &self.folder, header)?;
+            self.ended.push((self.header.first_position, self.len));
+            (self.file, self.header, self.len) = (file, header, header.begin());
         }
         self.context.begin_segment();
         self.ahead = false;
         Ok(())
     }
 
-    fn begin_next(&mut self) -> io::Result<()> {
-        if self.unsynced {
-            self.sync()?;
-        }
-        let header = SegmentHeader {
-            first_position: self.next_position,
-            log_end: self.next_position,
-            salt: self.salt,
-        };
-        let (file, len) = begin_segment(self.storage.as_ref(), &self.folder, &header)?;
-        self.ended.push((self.first_position, self.len));
-        (self.file, self.first_position, self.len) = (file, self.next_position, len);
-        Ok(())
-    }
-
-    fn check(&self) -> io::Result<()> {
-        self.broken.as_ref().map_or(Ok(()), |reason| Err(io::Error::other(reason.clone())))
+    fn check(&self) -> Result<(), AppendError> {
+        self.broken.as_ref().map_or(Ok(()), |reason| Err(AppendError::Broken(reason.clone())))
     }
 }
 
-/// Creates a segment with its header and makes both durable. Leaves nothing behind after an error.
-fn begin_segment(
-    storage: &dyn Storage,
-    folder: &str,
-    header: &SegmentHeader,
-) -> io::Result<(Box<dyn FileWriter>, u64)> {
-    let path = segment_path(folder, header.first_position);
-    let begin = || {
-        let mut file = storage.create(&path)?;
-        let bytes = header.bytes();
-        file.write_all(&bytes)?;
-        // From here on a longer segment whose header cannot be read is damaged, not torn.
-        file.sync()?;
-        storage.sync_dir(folder)?;
-        Ok((file, bytes.len() as u64))
-    };
-    begin().inspect_err(|_: &io::Error| {
-        // What cannot be removed is an empty segment, which the next replay passes over.
-        let _ = storage.remove(&path);
-    })
+/// The header of a segment, but for the length of its blocks. Each has a salt of its own: its file may hold records of
+/// other ones.
+fn header(first_position: u64, log_end: u64, salt: u64) -> SegmentHeader {
+    let salt = xxh3_64_with_seed(&first_position.to_le_bytes(), salt);
+    SegmentHeader { first_position, log_end, salt, block_bytes: 1 }
 }

@@ -1,11 +1,12 @@
-//! A disk in memory that keeps over a crash only what was synced, tears what was not, fills up, and decays.
+//! A disk in memory that keeps over a crash only what was synced, tears what was not, fills up, and decays. Blocks are on it
+//! when their write returns; one that fails has some of them, as a crash in its midst would leave them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use nephometer_engine::io::{FileWriter, ReadAt, Storage};
+use nephometer_engine::io::{BlockWriter, FileWriter, ReadAt, Storage};
 use parking_lot::Mutex;
 
 use super::Random;
@@ -32,16 +33,37 @@ pub(crate) struct TestDisk {
     shared: Arc<Shared>,
 }
 
+/// Length of a block in bytes.
+pub(crate) const BLOCK: usize = 512;
+
 struct Shared {
     /// Bytes that may still be written.
     free: AtomicU64,
     /// Syncs fail.
     syncs_fail: AtomicBool,
+    /// Decides which blocks of a failed write are there.
+    torn: Mutex<Random>,
 }
 
 impl Default for Shared {
     fn default() -> Self {
-        Self { free: AtomicU64::new(1 << 40), syncs_fail: AtomicBool::new(false) }
+        Self {
+            free: AtomicU64::new(1 << 40),
+            syncs_fail: AtomicBool::new(false),
+            torn: Mutex::new(Random(1)),
+        }
+    }
+}
+
+impl Shared {
+    /// Takes room for `bytes`, or what there is; returns how much.
+    fn take_room(&self, bytes: u64) -> u64 {
+        let mut room = 0;
+        let _ = self.free.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |free| {
+            room = free.min(bytes);
+            Some(free - room)
+        });
+        room
     }
 }
 
@@ -121,11 +143,7 @@ struct Writer {
 
 impl Write for Writer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let mut room = 0;
-        let _ = self.shared.free.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |free| {
-            room = free.min(bytes.len() as u64);
-            Some(free - room)
-        });
+        let room = self.shared.take_room(bytes.len() as u64);
         if room == 0 && !bytes.is_empty() {
             return Err(full());
         }
@@ -147,12 +165,51 @@ impl FileWriter for Writer {
         content.synced = content.bytes.len();
         Ok(())
     }
+}
 
-    fn truncate(&mut self, len: u64) -> io::Result<()> {
+struct Blocks {
+    file: File,
+    shared: Arc<Shared>,
+}
+
+impl BlockWriter for Blocks {
+    fn block_bytes(&self) -> usize {
+        BLOCK
+    }
+
+    /// A file grows by a block more than is needed, of whatever was on the disk there.
+    fn write_blocks(&mut self, offset: u64, blocks: &[u8]) -> io::Result<()> {
+        assert!(offset.is_multiple_of(BLOCK as u64) && blocks.len().is_multiple_of(BLOCK));
         let mut content = self.file.lock();
-        let freed = content.bytes.len() as u64 - len;
+        let mut torn = self.shared.torn.lock();
+        let (offset, len) = (offset as usize, content.bytes.len());
+        assert!(offset <= len, "a hole");
+        let end = offset + blocks.len();
+        if end > len {
+            let wanted = end + BLOCK - len;
+            let room = self.shared.take_room(wanted as u64) as usize / BLOCK * BLOCK;
+            content.bytes.extend((0..room).map(|_| torn.next() as u8));
+        }
+        let fails = self.shared.syncs_fail.load(Ordering::SeqCst);
+        let room = content.bytes.len();
+        for (block, at) in blocks.chunks(BLOCK).zip((offset..room).step_by(BLOCK)) {
+            if !fails || torn.below(2) == 0 {
+                content.bytes[at..at + BLOCK].copy_from_slice(block);
+            }
+        }
+        content.synced = room;
+        match (fails, end > room) {
+            (true, _) => Err(io::Error::other("the disk is broken")),
+            (_, true) => Err(full()),
+            _ => Ok(()),
+        }
+    }
+
+    fn cut(&mut self, len: u64) -> io::Result<()> {
+        let mut content = self.file.lock();
+        let freed = content.bytes.len().saturating_sub(len as usize) as u64;
         content.bytes.truncate(len as usize);
-        content.synced = content.synced.min(len as usize);
+        content.synced = content.bytes.len();
         self.shared.free.fetch_add(freed, Ordering::SeqCst);
         Ok(())
     }
@@ -182,6 +239,19 @@ impl Storage for TestDisk {
         let file = File::default();
         self.names.lock().now.insert(path.to_owned(), file.clone());
         Ok(Box::new(Writer { file, shared: self.shared.clone() }))
+    }
+
+    fn rewrite(&self, path: &str) -> io::Result<Box<dyn BlockWriter>> {
+        let known = self.names.lock().now.get(path).cloned();
+        let file = match known {
+            Some(file) => file,
+            None if self.shared.free.load(Ordering::SeqCst) == 0 => return Err(full()),
+            None => self.names.lock().now.entry(path.to_owned()).or_default().clone(),
+        };
+        let mut first = self.shared.torn.lock();
+        file.lock().bytes.iter_mut().take(BLOCK).for_each(|byte| *byte = first.next() as u8);
+        drop(first);
+        Ok(Box::new(Blocks { file, shared: self.shared.clone() }))
     }
 
     fn open_read(&self, path: &str) -> io::Result<Arc<dyn ReadAt>> {

@@ -1,5 +1,6 @@
 //! What a damaged log gives: never a wrong value, and what is lost is told.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use nephometer_drivers::{SeriesRun, WriteBatch};
@@ -7,7 +8,7 @@ use nephometer_model::{PolicyKey, SeriesKey};
 use proptest::prelude::*;
 
 use super::super::*;
-use super::{FOLDER, Log, batch, same, write};
+use super::{FOLDER, HEADER_LEN, Log, batch, ranges, same, write};
 
 /// One measure each of two series of group `group`, or as many as make the record stand alone.
 fn of_group(group: u64, n: u64, measures: u32) -> WriteBatch {
@@ -21,16 +22,22 @@ fn of_group(group: u64, n: u64, measures: u32) -> WriteBatch {
     }
 }
 
-/// Appends `batches` to a log of one segment; returns its bytes and where each record ends.
-fn segment_of(log: &Log, batches: &[WriteBatch]) -> (Vec<u8>, Vec<usize>) {
+/// Appends `batches` to a log of one segment; returns its bytes and where each record is in them.
+fn segment_of(log: &Log, batches: &[WriteBatch]) -> (Vec<u8>, Vec<Range<usize>>) {
     let mut writer = WalWriter::open(Arc::clone(&log.storage), FOLDER, 1, 1 << 20, 0x5a17).unwrap();
-    let append = |batch| {
+    for batch in batches {
         writer.append(&[EncodedRecord::write(batch)]).unwrap();
-        writer.bytes() as usize
-    };
-    let ends = batches.iter().map(append).collect();
+    }
     drop(writer);
-    (std::fs::read(log.paths().remove(0)).unwrap(), ends)
+    let bytes = std::fs::read(log.paths().remove(0)).unwrap();
+    let ranges = ranges(&bytes);
+    assert_eq!(ranges.len(), batches.len());
+    (bytes, ranges)
+}
+
+/// Whether `damage` is told for all of `range`.
+fn covers(damage: &LogDamage, range: &Range<usize>) -> bool {
+    damage.offset <= range.start as u64 && damage.offset + damage.bytes >= range.end as u64
 }
 
 /// Whether each of `batches` is given, all of these exactly and in order; `bytes` is what the log's segment holds now.
@@ -51,39 +58,44 @@ fn given(log: &Log, bytes: &[u8], batches: &[WriteBatch]) -> (Vec<bool>, Replaye
 fn damage_costs_the_record_that_it_hits_and_those_that_build_on_it() {
     let log = Log::new();
     let batches: Vec<_> = (0..9).map(|n| of_group(n % 3, n, 1)).collect();
-    let (whole, ends) = segment_of(&log, &batches);
-    for at in 0..whole.len() {
-        for flip in [1, 0x80, 0xff] {
-            let mut damaged = whole.clone();
-            damaged[at] ^= flip;
-            let (given, replayed) = given(&log, &damaged, &batches);
-            let Some(hit) = (at >= 96).then(|| ends.iter().position(|end| at < *end).unwrap()) else {
-                assert!(!given.contains(&false) && replayed.damage.len() == 1, "byte {at}");
-                continue;
-            };
-            let builds = |n: usize| n > hit && n % 3 == hit % 3;
-            let expected: Vec<_> = (0..9).map(|n| n != hit && !builds(n)).collect();
-            assert_eq!(given, expected, "byte {at}");
+    let (whole, ranges) = segment_of(&log, &batches);
+    let hits = (0..HEADER_LEN).chain(ranges.iter().cloned().flatten());
+    for (at, flip) in hits.flat_map(|at| [1, 0x80, 0xff].map(|flip| (at, flip))) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= flip;
+        let (given, replayed) = given(&log, &damaged, &batches);
+        let Some(hit) = ranges.iter().position(|range| range.contains(&at)) else {
+            assert!(!given.contains(&false) && replayed.damage.len() == 1, "byte {at}");
+            continue;
+        };
+        let builds = |n: usize| n > hit && n % 3 == hit % 3;
+        let expected: Vec<_> = (0..9).map(|n| n != hit && !builds(n)).collect();
+        assert_eq!(given, expected, "byte {at}");
+        let building: usize = (0..9).filter(|n| builds(*n)).map(|n| ranges[n].len()).sum();
+        match replayed.damage.as_slice() {
             // Nothing good follows the last record: it may just as well be torn.
-            let len = |n: usize| ends[n] - if n == 0 { 96 } else { ends[n - 1] };
-            let told: Vec<_> = replayed.damage.iter().map(|damage| damage.bytes as usize).collect();
-            let building: usize = (0..9).filter(|n| builds(*n)).map(len).sum();
-            match hit {
-                8 => assert_eq!((told, replayed.torn_bytes as usize), (Vec::new(), len(8)), "byte {at}"),
-                6 | 7 => assert_eq!(told, [len(hit)], "byte {at}"),
-                _ => assert_eq!(told, [len(hit), building], "byte {at}"),
+            [] => assert!(hit == 8 && [0, ranges[8].len() as u64].contains(&replayed.torn_bytes)),
+            [one] => assert!(covers(one, &ranges[hit]) && building == 0 && hit < 8, "byte {at}"),
+            [one, other] => {
+                assert!(covers(one, &ranges[hit]) && other.bytes as usize == building, "byte {at}");
             }
+            more => panic!("byte {at}: {more:?}"),
         }
     }
+    // What fills a block up is nothing.
+    let mut damaged = whole.clone();
+    ranges.iter().for_each(|range| damaged[range.end] ^= 1);
+    damaged[HEADER_LEN] ^= 1;
+    let (given, replayed) = given(&log, &damaged, &batches);
+    assert!(!given.contains(&false) && replayed.damage.is_empty());
 }
 
 #[test]
 fn what_stands_alone_ends_the_loss() {
     let log = Log::new();
     let batches = [1, 1, 40, 1, 40, 1].map(|measures| of_group(1, u64::from(measures), measures));
-    let (whole, _) = segment_of(&log, &batches);
-    let mut damaged = whole;
-    damaged[100] ^= 4;
+    let (mut damaged, ranges) = segment_of(&log, &batches);
+    damaged[ranges[0].start + 4] ^= 4;
     let (given, replayed) = given(&log, &damaged, &batches);
     assert_eq!(given, [false, false, true, true, true, true]);
     assert_eq!(replayed.damage.len(), 2, "{replayed:?}");
@@ -93,8 +105,8 @@ fn what_stands_alone_ends_the_loss() {
 fn what_parts_cover_is_no_loss() {
     let log = Log::new();
     let batches: Vec<_> = (0..9).map(|n| of_group(0, n, if n == 6 { 40 } else { 1 })).collect();
-    let (mut whole, ends) = segment_of(&log, &batches);
-    whole[ends[2] + 3] ^= 1;
+    let (mut whole, ranges) = segment_of(&log, &batches);
+    whole[ranges[3].start + 3] ^= 1;
     std::fs::write(log.paths().remove(0), whole).unwrap();
     for (from, damage, records) in [(1, 2, 6), (5, 2, 3), (7, 1, 3)] {
         let (given, replayed) = log.replay(from);
@@ -114,23 +126,26 @@ proptest! {
         let log = Log::new();
         let batches: Vec<_> =
             groups.iter().map(|(group, n, alone)| of_group(*group, *n, alone.unwrap_or(1))).collect();
-        let (mut bytes, ends) = segment_of(&log, &batches);
-        let hit = 96 + hit.index(bytes.len() - 96);
-        bytes[hit] ^= flip;
+        let (mut bytes, ranges) = segment_of(&log, &batches);
+        let at = hit.index(ranges.iter().map(ExactSizeIterator::len).sum());
+        let at = ranges.iter().cloned().flatten().nth(at).unwrap();
+        bytes[at] ^= flip;
         let (given, replayed) = given(&log, &bytes, &batches);
         // Records may build on what is lost; all others are there.
         let mut lost = [false; 4];
-        let mut begin = 96;
-        let mut missing = 0;
-        for (((group, _, alone), end), given) in groups.iter().zip(ends).zip(given) {
-            let is_hit = (begin..end).contains(&hit);
+        let mut damage = replayed.damage.iter();
+        let mut building = 0;
+        for (n, ((group, _, alone), range)) in groups.iter().zip(&ranges).enumerate() {
+            let is_hit = range.contains(&at);
             lost[*group as usize] = is_hit || lost[*group as usize] && alone.is_none();
-            prop_assert!(!(given && is_hit) && (given || lost[*group as usize]));
-            missing += if given { 0 } else { end - begin };
-            begin = end;
+            prop_assert!(!(given[n] && is_hit) && (given[n] || lost[*group as usize]));
+            if is_hit && n + 1 < groups.len() {
+                prop_assert!(covers(damage.next().unwrap(), range));
+            } else if !is_hit && !given[n] {
+                building += range.len() as u64;
+            }
         }
-        let told: u64 = replayed.damage.iter().map(|damage| damage.bytes).sum();
-        prop_assert_eq!(told + replayed.torn_bytes, missing as u64);
+        prop_assert_eq!(damage.map(|damage| damage.bytes).sum::<u64>(), building);
     }
 }
 
@@ -165,7 +180,9 @@ proptest! {
         for (position, record) in &records {
             prop_assert!(matches!(record, Record::Write(back) if same(back, &batch(*position))));
         }
-        prop_assert!(records.len() == 120 || !replayed.damage.is_empty() || replayed.torn_bytes > 0 || cut.is_some());
+        // What is not told may be torn: it was at the end.
+        let are_first = records.iter().map(|(position, _)| *position).eq(1..=records.len() as u64);
+        prop_assert!(are_first || !replayed.damage.is_empty());
         prop_assert!(replayed.next_position > records.last().map_or(0, |last| last.0));
     }
 }
@@ -178,19 +195,22 @@ fn a_tail_that_was_durable_is_damage() {
     drop(writer);
     let paths = log.paths();
     let first = std::fs::read(&paths[0]).unwrap();
-    std::fs::write(&paths[0], &first[..first.len() - 3]).unwrap();
+    let last = ranges(&first).pop().unwrap();
+    std::fs::write(&paths[0], &first[..last.end - 3]).unwrap();
     let (records, replayed) = log.replay(0);
     assert_eq!((records.len(), replayed.damage.len(), replayed.next_position), (198, 1, 200));
+    assert!(
+        replayed.damage[0].bytes
+            == last.len() as u64 - 3 + (last.start - replayed.damage[0].offset as usize) as u64
+    );
     std::fs::write(&paths[0], &first).unwrap();
     std::fs::remove_file(&paths[1]).unwrap();
     let (records, replayed) = log.replay(0);
-    assert!(
-        records.len() < 198 && replayed.damage.len() == 1 && replayed.damage[0].bytes == 0,
-        "{replayed:?}"
-    );
+    assert!(records.len() < 198 && replayed.damage.len() == 1, "{replayed:?}");
+    assert!(replayed.damage[0].reason.contains("are missing"), "{replayed:?}");
     // A header that cannot be read loses its segment and nothing else.
     let third = std::fs::read(&paths[2]).unwrap();
-    std::fs::write(&paths[2], [&[0; 96], &third[96..]].concat()).unwrap();
+    std::fs::write(&paths[2], [&[0; HEADER_LEN], &third[HEADER_LEN..]].concat()).unwrap();
     let (fewer, replayed) = log.replay(0);
     assert!(fewer.len() < records.len() && replayed.next_position == 200);
     assert_eq!(replayed.damage.iter().map(|damage| damage.bytes).max(), Some(third.len() as u64));
@@ -214,7 +234,8 @@ fn what_clients_send_cannot_look_like_a_record() {
     let mut writer = log.writer(1);
     write(&mut writer, 1);
     drop(writer);
-    let framed = std::fs::read(log.paths().remove(0)).unwrap()[96..].to_vec();
+    let bytes = std::fs::read(log.paths().remove(0)).unwrap();
+    let framed = bytes[ranges(&bytes).remove(0)].to_vec();
     // The frame of a record, sent as values (with another salt), inside a record that is damaged later.
     let (chunks, _) = framed.as_chunks::<8>();
     let values: Vec<_> = chunks.iter().map(|chunk| f64::from_le_bytes(*chunk)).collect();
@@ -229,7 +250,8 @@ fn what_clients_send_cannot_look_like_a_record() {
     drop(writer);
     let path = log.paths().remove(0);
     let mut bytes = std::fs::read(&path).unwrap();
-    bytes[97 + 40] ^= 1;
+    let record = ranges(&bytes).remove(0);
+    bytes[record.start + 41] ^= 1;
     std::fs::write(&path, bytes).unwrap();
     assert_eq!(log.replay(0).0, Vec::new());
 }
