@@ -195,6 +195,9 @@ impl Running {
 impl Shared {
     /// Starts, changes and ends tasks, so that they are those of `plan`.
     fn apply(self: &Arc<Self>, plan: &Plan, tasks: &mut BTreeMap<Duration, Running>) {
+        for source in &plan.idle {
+            tracing::debug!(%source, "nothing that it names can be polled here");
+        }
         for warning in &plan.warnings {
             tracing::warn!("polling.yaml: {warning}");
         }

@@ -22,6 +22,8 @@ pub struct Plan {
     pub tasks: BTreeMap<Duration, Arc<TaskPlan>>,
     /// What in polling.yaml is without effect, in words for its author.
     pub warnings: Vec<String>,
+    /// Sources that name no pollster of these namespaces: other agents' as a rule.
+    pub idle: Vec<Arc<str>>,
 }
 
 /// What is done at one interval.
@@ -76,12 +78,11 @@ impl Plan {
     /// Puts together what `config` asks for of what `namespaces` offer.
     pub fn new(config: &PollingConfig, namespaces: &[Namespace]) -> Self {
         let mut tasks: BTreeMap<Duration, Vec<SourcePlan>> = BTreeMap::new();
-        let mut warnings = Vec::new();
+        let (mut warnings, mut idle) = (Vec::new(), Vec::new());
         for source in &config.sources {
             let pollsters = readers(source, namespaces, &mut warnings);
             if pollsters.is_empty() {
-                warnings
-                    .push(format!("source {}: no pollster has a name like those in `meters`", source.name));
+                idle.push(Arc::clone(&source.name));
                 continue;
             }
             let discovery = source.discovery.iter().filter_map(|spec| {
@@ -108,7 +109,7 @@ impl Plan {
             });
         }
         let tasks = tasks.into_iter().map(|(interval, sources)| (interval, Arc::new(TaskPlan { sources })));
-        Self { tasks: tasks.collect(), warnings }
+        Self { tasks: tasks.collect(), warnings, idle }
     }
 }
 
@@ -204,13 +205,8 @@ mod tests {
         assert_eq!(&*tens.sources[0].pollsters[0].namespace, "compute");
         let fives = &plan.tasks[&Duration::from_secs(5)];
         assert_eq!((fives.sources.len(), fives.sources[0].discovery.len()), (1, 1));
-        assert_eq!(
-            plan.warnings,
-            [
-                "Unknown discovery extension: nosuch",
-                "source d: no pollster has a name like those in `meters`"
-            ]
-        );
+        assert_eq!(plan.warnings, ["Unknown discovery extension: nosuch"]);
+        assert_eq!(plan.idle, ["d".into()]);
     }
 
     #[test]

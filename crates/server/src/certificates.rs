@@ -16,7 +16,7 @@ pub(crate) struct Certificates(Vec<(&'static str, Arc<Tls>)>);
 impl Certificates {
     /// Reads and checks the files of all listeners among `roles`.
     pub(crate) fn open(config: &Config, clock: &Arc<dyn Clock>, roles: &[&Role]) -> Result<Self> {
-        let Config { metric_api, alarm_api, measure_link, admin, statsd, .. } = config;
+        let Config { metric_api, alarm_api, measure_link, admin, polling, statsd, .. } = config;
         let mut opened = Vec::new();
         for (listener, section, protocols) in [
             ("metric_api", &metric_api.tls, HTTP_PROTOCOLS),
@@ -24,6 +24,7 @@ impl Certificates {
             ("measure_link", &measure_link.tls, HTTP_PROTOCOLS),
             ("admin", &admin.tls, HTTP_PROTOCOLS),
             ("statsd", &statsd.tls, &[]),
+            ("polling", &polling.tls, HTTP_PROTOCOLS),
         ] {
             let is_on = roles.iter().any(|role| role.name == listener);
             let Some(settings) = section.settings(protocols).filter(|_| is_on) else { continue };

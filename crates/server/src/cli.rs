@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use nephometer_model::{SystemClock, Timestamp};
+use nephometer_model::{MeterType, SystemClock, Timestamp};
 
 use crate::bench::BenchArgs;
 use crate::import;
@@ -42,6 +42,10 @@ pub(crate) enum Command {
     CheckConfig(CheckConfigArgs),
     /// Tells how the processes of this configuration on this host are
     Status(StatusArgs),
+    /// Lists every meter that can be polled, with its type, its unit and where it comes from
+    Meters(MetersArgs),
+    /// Sends one sample to where polled ones go
+    SendSample(SendSampleArgs),
     /// Puts load on a server and reports rates, CPU time and latencies
     Bench(Box<BenchArgs>),
     /// Shows and explains who may do what
@@ -71,6 +75,74 @@ pub(crate) enum ServiceCommand {
     Notifier,
     /// Forgets what is old of alarms' history and messages
     Expirer,
+    /// Polls guests, the cloud or this machine, at the intervals of polling.yaml
+    Polling(PollingArgs),
+}
+
+/// Arguments of `polling`.
+#[derive(Debug, Args)]
+pub(crate) struct PollingArgs {
+    /// What is polled, in place of polling.namespaces: compute, central, ipmi; may be repeated
+    #[arg(short, long = "namespace", alias = "polling-namespaces", value_name = "NAMESPACE")]
+    pub(crate) namespaces: Vec<String>,
+    /// Runs one cycle of each interval, prints what came of it, and ends
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Prints the samples of that cycle instead of handing them on
+    #[arg(long, requires = "once")]
+    pub(crate) dry_run: bool,
+    /// Prints JSON
+    #[arg(long, requires = "once")]
+    pub(crate) json: bool,
+}
+
+/// Arguments of `send-sample`; upstream's.
+#[derive(Debug, Args)]
+pub(crate) struct SendSampleArgs {
+    /// The meter's name
+    #[arg(short = 'n', long = "sample-name", value_name = "NAME")]
+    pub(crate) name: String,
+    /// Gauge, delta or cumulative
+    #[arg(short = 'y', long = "sample-type", value_name = "TYPE", default_value = "gauge")]
+    pub(crate) meter_type: MeterType,
+    /// The meter's unit
+    #[arg(short = 'U', long = "sample-unit", value_name = "UNIT", default_value = "")]
+    pub(crate) unit: String,
+    /// The reading
+    #[arg(
+        short = 'l',
+        long = "sample-volume",
+        value_name = "VOLUME",
+        default_value_t = 1,
+        allow_negative_numbers = true
+    )]
+    pub(crate) volume: i64,
+    /// What was measured
+    #[arg(short = 'r', long = "sample-resource", value_name = "RESOURCE")]
+    pub(crate) resource: String,
+    /// Who uses it
+    #[arg(short = 'u', long = "sample-user", value_name = "USER")]
+    pub(crate) user: Option<String>,
+    /// Whose it is
+    #[arg(short = 'p', long = "sample-project", value_name = "PROJECT")]
+    pub(crate) project: Option<String>,
+    /// When, ISO 8601; now unless given
+    #[arg(short = 'i', long = "sample-timestamp", value_name = "TIME")]
+    pub(crate) timestamp: Option<String>,
+    /// What is known of the resource, a dict as Python or JSON writes it
+    #[arg(short = 'm', long = "sample-metadata", value_name = "DICT")]
+    pub(crate) metadata: Option<String>,
+}
+
+/// Arguments of `meters`.
+#[derive(Debug, Args)]
+pub(crate) struct MetersArgs {
+    /// Only meters of these namespaces; may be repeated
+    #[arg(short, long = "namespace", value_name = "NAMESPACE")]
+    pub(crate) namespaces: Vec<String>,
+    /// Prints JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 impl ServiceCommand {
@@ -84,6 +156,7 @@ impl ServiceCommand {
             Self::Listener => &services::LISTENER,
             Self::Notifier => &services::NOTIFIER,
             Self::Expirer => &services::EXPIRER,
+            Self::Polling(_) => &services::POLLING,
         }
     }
 
@@ -202,7 +275,7 @@ pub(crate) enum ConfigCommand {
     Default,
     /// Prints the configuration that flags, environment and file make together
     Show,
-    /// Turns a gnocchi.conf, an aodh.conf or both into one configuration of ours, with comments on what has no counterpart
+    /// Turns gnocchi.conf, aodh.conf, ceilometer.conf or several of them into one configuration of ours, with comments on what has no counterpart
     Import {
         /// Whose files they are, where their names and what they set do not show it
         #[arg(long, value_name = "PROGRAM", value_parser = PossibleValuesParser::new(import::programs()))]

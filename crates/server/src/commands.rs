@@ -1,7 +1,10 @@
 //! What each subcommand does.
 
 mod config;
+mod meters;
 mod policy;
+mod polling;
+mod send_sample;
 mod serve;
 mod status;
 mod upgrade;
@@ -11,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 
-use crate::cli::{Cli, Command, GlobalArgs};
+use crate::cli::{Cli, Command, GlobalArgs, ServiceCommand};
 use crate::config::{Config, Layers, Problem};
 use crate::{bench, logging};
 
@@ -29,7 +32,10 @@ pub(crate) fn run(cli: Cli) -> Result<()> {
             logging::start(&Config::default().log)?;
             bench::run(&args, &cli.global.set)?;
         }
+        Command::Service(ServiceCommand::Polling(args)) => polling::run(&args, cli.global)?,
         Command::Service(command) => serve::run(command.service(), command.clock(), &cli.global)?,
+        Command::SendSample(args) => send_sample::run(&args, &cli.global)?,
+        Command::Meters(args) => meters::run(&args, &cli.global)?,
         Command::Upgrade => upgrade::run(&cli.global)?,
         Command::Status(args) => status::run(&args, &cli.global)?,
     }
@@ -42,6 +48,23 @@ fn say(text: &str) -> Result<()> {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("the standard output"),
         _ => Ok(()),
     }
+}
+
+/// Rows under a heading, in columns.
+fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
+    let heading = heading.map(str::to_owned);
+    let width = |column: usize| {
+        let cells = std::iter::once(&heading).chain(rows).map(|row| row[column].chars().count());
+        cells.max().unwrap_or_default()
+    };
+    let widths: [usize; N] = std::array::from_fn(width);
+    let mut out = String::new();
+    for row in std::iter::once(&heading).chain(rows) {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        out.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
+        out.push('\n');
+    }
+    out
 }
 
 /// The file that the configuration is read from, if any.

@@ -5,12 +5,15 @@
 mod alarm;
 mod alarm_bus;
 mod check;
+mod cloud;
 mod http;
 mod index;
 mod layers;
 mod limits;
 mod measure_link;
 mod notifier;
+mod polling;
+mod publisher;
 mod sections;
 mod tls;
 
@@ -18,6 +21,9 @@ use std::fmt;
 
 use nephometer_openstack::keystone::AuthtokenSettings;
 use nephometer_openstack::messaging::MessagingSettings;
+use nephometer_polling::central::ServiceTypes;
+use nephometer_polling::compute::{ComputeSettings, UserMetadataRules};
+use nephometer_polling::ipmi::IpmiSettings;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use alarm::{AlarmApiSection, AlarmAuthMode, AlarmSection};
@@ -25,6 +31,7 @@ use alarm_bus::AlarmBusSection;
 pub(crate) use alarm_bus::DeliverBy;
 use check::is_loopback;
 pub(crate) use check::parse_listen;
+use cloud::{CentralSection, GnocchiSection, RadosgwSection, ServiceCredentialsSection};
 pub(crate) use http::HttpSection;
 pub(crate) use index::IndexPlace;
 use index::IndexSection;
@@ -32,6 +39,8 @@ pub(crate) use layers::Layers;
 use limits::LimitsSection;
 use measure_link::MeasureLinkSection;
 use notifier::AlarmNotifierSection;
+pub(crate) use polling::{PollingSection, SamplesBy};
+use publisher::PublisherSection;
 use sections::{AdminSection, MetricSection, StorageSection};
 pub(crate) use sections::{
     AuthMode, ExpirerSection, LogFormat, LogSection, MetricApiSection, PolicySection, SelfMonitoringSection,
@@ -60,6 +69,16 @@ pub(crate) struct Config {
     pub(crate) alarm_bus: AlarmBusSection,
     pub(crate) policy: PolicySection,
     pub(crate) alarm_policy: PolicySection,
+    pub(crate) polling: PollingSection,
+    pub(crate) compute: ComputeSettings,
+    pub(crate) user_metadata: UserMetadataRules,
+    pub(crate) ipmi: IpmiSettings,
+    pub(crate) publisher: PublisherSection,
+    pub(crate) gnocchi: GnocchiSection,
+    pub(crate) service_credentials: ServiceCredentialsSection,
+    pub(crate) service_types: ServiceTypes,
+    pub(crate) central: CentralSection,
+    pub(crate) radosgw: RadosgwSection,
     pub(crate) statsd: StatsdSection,
     pub(crate) expirer: ExpirerSection,
     pub(crate) self_monitoring: SelfMonitoringSection,

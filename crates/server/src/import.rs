@@ -3,6 +3,7 @@
 //! program is a further table in [`UPSTREAMS`].
 
 mod aodh;
+mod ceilometer;
 mod common;
 mod document;
 mod gnocchi;
@@ -16,7 +17,7 @@ use ini::Ini;
 use upstream::{Source, Upstream};
 
 /// The programs whose files are understood.
-const UPSTREAMS: &[&Upstream] = &[&gnocchi::GNOCCHI, &aodh::AODH];
+const UPSTREAMS: &[&Upstream] = &[&gnocchi::GNOCCHI, &aodh::AODH, &ceilometer::CEILOMETER];
 
 /// The names by which [`File::program`] tells them apart.
 pub(crate) fn programs() -> Vec<&'static str> {

@@ -9,6 +9,7 @@ mod bench;
 mod certificates;
 mod cli;
 mod client;
+mod collection;
 mod commands;
 mod config;
 mod host;

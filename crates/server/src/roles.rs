@@ -11,6 +11,7 @@ pub(crate) mod expirer;
 pub(crate) mod measure_link;
 pub(crate) mod metric_api;
 pub(crate) mod notifier;
+pub(crate) mod polling;
 pub(crate) mod reload;
 pub(crate) mod self_monitoring;
 pub(crate) mod statsd;
@@ -67,7 +68,7 @@ pub(crate) struct Role {
 
 /// All roles in the order in which they start: what must not miss anything before what brings it, an evaluator before
 /// the API that wakes it.
-pub(crate) static ALL: [&Role; 13] = [
+pub(crate) static ALL: [&Role; 14] = [
     &expirer::ROLE,
     &metric_api::ROLE,
     &measure_link::ROLE,
@@ -79,6 +80,7 @@ pub(crate) static ALL: [&Role; 13] = [
     &alarm_api::ROLE,
     &admin::ROLE,
     &statsd::ROLE,
+    &polling::ROLE,
     &self_monitoring::ROLE,
     &reload::ROLE,
 ];

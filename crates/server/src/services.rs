@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use crate::config::Config;
 use crate::roles::{
     self, Ground, Role, admin, alarm_api, alarm_expirer, bus_listener, evaluator, expirer, measure_link,
-    metric_api, notifier, reload, self_monitoring, statsd,
+    metric_api, notifier, polling, reload, self_monitoring, statsd,
 };
 
 /// What a process is.
@@ -47,8 +47,12 @@ pub(crate) static NOTIFIER: Service =
 /// Forgets what is old of alarms.
 pub(crate) static EXPIRER: Service = Service { name: "expirer", core: &[&alarm_expirer::ROLE], beside: &[] };
 
+/// Asks what is there.
+pub(crate) static POLLING: Service = Service { name: "polling", core: &[&polling::ROLE], beside: &[] };
+
 /// All services.
-pub(crate) static ALL: [&Service; 7] = [&SERVE, &API, &ALARM_API, &EVALUATOR, &LISTENER, &NOTIFIER, &EXPIRER];
+pub(crate) static ALL: [&Service; 8] =
+    [&SERVE, &API, &ALARM_API, &EVALUATOR, &LISTENER, &NOTIFIER, &EXPIRER, &POLLING];
 
 /// In every process.
 static EVERYWHERE: [&Role; 2] = [&admin::ROLE, &reload::ROLE];

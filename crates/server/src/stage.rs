@@ -9,6 +9,7 @@ use nephometer_drivers::{AlarmStore, Indexer, MeasureStore};
 use nephometer_link::Link;
 use nephometer_model::Clock;
 use nephometer_openstack::policy::{ALARM_RULES, METRIC_RULES};
+use nephometer_polling::AgentHandle;
 use tokio::sync::Notify;
 
 use crate::certificates::Certificates;
@@ -37,6 +38,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) watcher: Arc<Watcher>,
     /// Woken when there is something to deliver.
     pub(crate) deliveries: Arc<Notify>,
+    /// The polling agent, where this process has one.
+    pub(crate) polling: Arc<OnceLock<AgentHandle>>,
     /// The evaluator, where this process has one.
     pub(crate) evaluator: Arc<OnceLock<EvaluatorHandle>>,
     pub(crate) shutdown: Shutdown,
@@ -56,6 +59,7 @@ impl<'a> Stage<'a> {
         let limits = Arc::new(Limits::new(config.limits.settings(), Arc::clone(&clock)));
         let telemetry = Arc::new(Telemetry::new(Arc::clone(&clock)));
         let evaluator = Arc::new(OnceLock::new());
+        let polling = Arc::new(OnceLock::new());
         let store = parts.store.as_ref().map(|store| WatchedStore {
             store: Arc::clone(&store.engine) as Arc<dyn MeasureStore>,
             service: Arc::clone(&store.service),
@@ -70,6 +74,7 @@ impl<'a> Stage<'a> {
             store,
             alarms: parts.index.clone().map(|index| index as Arc<dyn AlarmStore>),
             evaluator: Arc::clone(&evaluator),
+            polling: Arc::clone(&polling),
             link: link.clone(),
             keystone: recognition.keystone.clone(),
             limits: Arc::clone(&limits),
@@ -88,6 +93,7 @@ impl<'a> Stage<'a> {
             link,
             watcher: Arc::new(watcher),
             deliveries: Arc::default(),
+            polling,
             evaluator,
             shutdown,
         })

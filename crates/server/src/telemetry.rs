@@ -5,6 +5,7 @@
 
 mod alarms;
 mod certificates;
+mod polling;
 mod snapshot;
 
 use std::fmt::{self, Write as _};
@@ -26,6 +27,7 @@ use prometheus_client::registry::Registry;
 
 pub(crate) use alarms::{AlarmFigures, EvaluatorFigures};
 pub(crate) use certificates::CertificateFigures;
+pub(crate) use polling::PollingFigures;
 pub(crate) use snapshot::{
     IndexStatus, KeystoneFigures, LimitFigures, ProcessStatus, Snapshot, StoreFigures,
 };

@@ -10,11 +10,14 @@ use nephometer_link::Link;
 use nephometer_metric::MetricService;
 use nephometer_model::Clock;
 use nephometer_openstack::token::KeystoneAuthenticator;
+use nephometer_polling::AgentHandle;
 use tokio::sync::Mutex;
 
 use crate::certificates::Certificates;
 use crate::process::process_use;
-use crate::telemetry::{AlarmFigures, EvaluatorFigures, IndexStatus, ProcessStatus, Snapshot, Telemetry};
+use crate::telemetry::{
+    AlarmFigures, EvaluatorFigures, IndexStatus, PollingFigures, ProcessStatus, Snapshot, Telemetry,
+};
 
 /// Counting a large index takes a while: it is not counted again before so many times as long have passed.
 const COUNTING_SHARE: u64 = 50;
@@ -27,6 +30,7 @@ pub(crate) struct Watched {
     /// Where this process has the index open.
     pub(crate) alarms: Option<Arc<dyn AlarmStore>>,
     pub(crate) evaluator: Arc<OnceLock<EvaluatorHandle>>,
+    pub(crate) polling: Arc<OnceLock<AgentHandle>>,
     /// To the process that holds the measure store, where this one does not.
     pub(crate) link: Option<Arc<Link>>,
     pub(crate) keystone: Option<Arc<KeystoneAuthenticator>>,
@@ -86,6 +90,7 @@ impl Watcher {
             limits: limits.status().into(),
             certificates: certificates.figures(),
             alarms: self.alarms().await,
+            polling: self.watched.polling.get().map(PollingFigures::of),
             process: ProcessStatus::new(pid, process_use(pid).unwrap_or_default()),
         }
     }

@@ -9,6 +9,7 @@ use nephometer_openstack::policy::{ALARM_RULES, METRIC_RULES};
 
 use crate::certificates::Certificates;
 use crate::cli::{CheckConfigArgs, ConfigCommand, GlobalArgs};
+use crate::collection::Collection;
 use crate::config::{Config, DEFAULT_FILE, Layers};
 use crate::identity::Recognition;
 use crate::policy_file::PolicyFile;
@@ -56,6 +57,11 @@ pub(super) fn check(args: &CheckConfigArgs, global: &GlobalArgs) -> Result<()> {
     config.index.open(&config.storage.data_dir)?;
     config.measure_link.open()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let collection = Collection::open(&config, &Arc::new(SystemClock::new()))?;
+    let (plan, _) = collection.plan()?;
+    for warning in &plan.warnings {
+        eprintln!("polling.yaml: {warning}");
+    }
     Recognition::open(&config, Arc::clone(&clock))?;
     let named = if args.services.is_empty() { &[&services::SERVE] } else { args.services.as_slice() };
     for service in named {

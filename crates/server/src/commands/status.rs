@@ -149,8 +149,18 @@ fn listeners(rows: &mut Vec<(&str, String)>, run: &RunFile) {
 }
 
 fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
-    let Snapshot { version, uptime_seconds, store, keystone, limits, certificates, alarms, process, .. } =
-        snapshot;
+    let Snapshot {
+        version,
+        uptime_seconds,
+        store,
+        keystone,
+        limits,
+        certificates,
+        alarms,
+        polling,
+        process,
+        ..
+    } = snapshot;
     let (service, pid) = (&run.service, run.pid);
     rows.push(("state", format!("{service} {version} running as process {pid} for {uptime_seconds:.0} s")));
     listeners(rows, run);
@@ -174,6 +184,7 @@ fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
         stored(rows, store, snapshot);
     }
     rows.extend(alarms.as_ref().map(|alarms| ("alarms", in_states(alarms))));
+    rows.extend(polling.as_ref().map(|polling| ("polling", polling.summary())));
     rows.push((
         "process",
         format!("{:.1} s CPU, {} bytes resident", process.cpu_seconds, process.resident_bytes),

@@ -129,6 +129,10 @@ impl Config {
         problems.extend(self.alarm.problems());
         problems.extend(self.alarm_notifier.problems());
         problems.extend(self.alarm_bus.problems(&self.messaging));
+        problems.extend(self.polling.problems(self.messaging.is_on()));
+        problems.extend(self.publisher.problems());
+        problems.extend(self.gnocchi.problems());
+        problems.extend(self.service_credentials.problems());
         problems.extend(seconds_problem("statsd.flush_delay_seconds", self.statsd.flush_delay_seconds));
     }
 

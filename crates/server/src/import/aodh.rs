@@ -20,7 +20,7 @@ const DATABASE: &str = "connections to the index are managed by the program";
 pub(super) const AODH: Upstream = Upstream {
     name: "aodh",
     release: "Aodh 22",
-    tables: &[OWN, RETIRED_OPTIONS, common::SERVICE, common::AUTHTOKEN],
+    tables: &[OWN, RETIRED_OPTIONS, common::LOGGING, common::SERVICE, common::AUTHTOKEN],
     special,
 };
 
@@ -218,18 +218,7 @@ fn history(source: &Source<'_>, document: &mut Document) {
 }
 
 fn bus(source: &Source<'_>, document: &mut Document) {
-    if let Some(url) = source.get("DEFAULT", "transport_url") {
-        let out = document.section("messaging");
-        if url.contains('@') {
-            out.comment(
-                "[DEFAULT] transport_url is not repeated here, for its password: give it as \
-                 NEPHOMETER__MESSAGING__TRANSPORT_URL, or in a file that only this program may read.",
-            );
-            out.propose("transport_url", "rabbit://…");
-        } else {
-            out.set("transport_url", url, "[DEFAULT] transport_url");
-        }
-    }
+    common::bus(source, document);
     if let Some(exchange) = source.get("DEFAULT", "control_exchange") {
         let out = document.section("alarm_bus");
         let from = "[DEFAULT] control_exchange";

@@ -14,8 +14,8 @@ const STDERR: &str = "logs go to the standard error stream; systemd or the conta
 const KEYSTONE: &str = "tokens are validated by Keystone itself and cached in this process";
 const USER: &str = "keystone_authtoken";
 
-/// What every service has.
-pub(super) const SERVICE: &[Row] = &[
+/// What every program has.
+pub(super) const LOGGING: &[Row] = &[
     row("DEFAULT", "debug", "false", Mapped),
     row("DEFAULT", "verbose", "true", Mapped),
     row("DEFAULT", "log_dir", "", Gone(STDERR)),
@@ -28,6 +28,10 @@ pub(super) const SERVICE: &[Row] = &[
     row("DEFAULT", "default_log_levels", "", Gone("log.level may name parts of the program")),
     row("DEFAULT", "syslog_log_facility", "user", Gone(STDERR)),
     row("DEFAULT", "log_options", "true", Gone("`nephometer config show` prints the configuration")),
+];
+
+/// What every API has.
+pub(super) const SERVICE: &[Row] = &[
     row("cors", "allowed_origin", "", Mapped),
     row("cors", "*", "", Gone("methods and headers are those that upstream allows by default")),
     row("healthcheck", "*", "", Gone("/healthcheck is always there")),
@@ -134,6 +138,22 @@ pub(super) fn policy(source: &Source<'_>, document: &mut Document, ours: &'stati
         match parse_bool(&text) {
             Some(value) => out.set(key, value, &format!("[oslo_policy] {key}")),
             None => out.comment(&format!("[oslo_policy] {key} = {text}: not understood")),
+        }
+    }
+}
+
+/// Where the message bus is.
+pub(super) fn bus(source: &Source<'_>, document: &mut Document) {
+    if let Some(url) = source.get("DEFAULT", "transport_url") {
+        let out = document.section("messaging");
+        if url.contains('@') {
+            out.comment(
+                "[DEFAULT] transport_url is not repeated here, for its password: give it as \
+                 NEPHOMETER__MESSAGING__TRANSPORT_URL, or in a file that only this program may read.",
+            );
+            out.propose("transport_url", "rabbit://…");
+        } else {
+            out.set("transport_url", url, "[DEFAULT] transport_url");
         }
     }
 }

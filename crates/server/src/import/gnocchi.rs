@@ -20,7 +20,7 @@ const IMMEDIATE: &str = "refresh and creation are immediate, nothing is waited f
 pub(super) const GNOCCHI: Upstream = Upstream {
     name: "gnocchi",
     release: "Gnocchi 4.7",
-    tables: &[OWN, common::SERVICE, common::AUTHTOKEN],
+    tables: &[OWN, common::LOGGING, common::SERVICE, common::AUTHTOKEN],
     special,
 };
 

@@ -8,6 +8,10 @@ use crate::config::{Config, Layers};
 
 const GNOCCHI: &str = "/etc/gnocchi/gnocchi.conf";
 const AODH: &str = "/etc/aodh/aodh.conf";
+const CEILOMETER: &str = "/etc/ceilometer/ceilometer.conf";
+/// An agent whose exporter speaks TLS.
+const EXPORTING: &str = "[polling]\nenable_prometheus_exporter = true\nprometheus_tls_enable = true\n\
+                         prometheus_tls_certfile = a.pem\nprometheus_tls_keyfile = b.pem\n";
 
 fn toml_of(files: &[(&str, &str)]) -> String {
     let files: Vec<_> = files.iter().map(|&(path, text)| File { path, text, program: None }).collect();
@@ -193,14 +197,16 @@ fn mapped(upstream: &'static Upstream) -> impl Iterator<Item = &'static upstream
 
 #[test]
 fn every_mapped_option_changes_the_outcome() {
-    for (path, before, upstream) in
-        [(GNOCCHI, "[statsd]\nresource_id = x\n", &gnocchi::GNOCCHI), (AODH, "", &aodh::AODH)]
-    {
+    for (path, before, upstream) in [
+        (GNOCCHI, "[statsd]\nresource_id = x\n", &gnocchi::GNOCCHI),
+        (AODH, "", &aodh::AODH),
+        (CEILOMETER, EXPORTING, &ceilometer::CEILOMETER),
+    ] {
         let nothing = toml_of(&[(path, before)]);
         for row in mapped(upstream) {
             let value = match row.option {
                 "debug" | "ssl" => "true",
-                "verbose" => "false",
+                "verbose" | "enable_notifications" => "false",
                 "auth_mode" => "remoteuser",
                 "url" | "connection" => "postgresql://x/y",
                 "host" => "127.0.0.2",
@@ -234,6 +240,72 @@ fn every_key_that_a_table_names_is_ours_in_that_form() {
             assert!(!wrong.iter().any(|problem| problem.contains("x.toml")), "{section}.{key}: {wrong:?}");
         }
     }
+}
+
+/// A `ceilometer.conf` as deployments have it.
+const DEPLOYED_CEILOMETER: &str = "\
+[DEFAULT]
+transport_url = rabbit://openstack:hush@10.0.0.1:5672//
+pipeline_cfg_file = pipeline.yaml
+polling_namespaces = compute,ipmi
+libvirt_type = qemu
+[polling]
+cfg_file = polling.yaml
+batch_size = 100
+identity_name_discovery = yes
+enable_prometheus_exporter = true
+prometheus_listen_addresses = 0.0.0.0:9101,[::1]:9101
+[compute]
+instance_discovery_method = naive
+[coordination]
+backend_url = redis://:hush@10.0.0.1:6379
+[publisher]
+telemetry_secret = hush
+[rgw_admin_credentials]
+access_key = key
+secret_key = hush
+[service_types]
+cinder = block-storage
+[service_credentials]
+auth_type = password
+auth_url = http://keystone:5000
+username = ceilometer
+password = hush
+project_name = service
+user_domain_name = Default
+project_domain_name = Default
+interface = internalURL
+region_name = one
+[oslo_messaging_notifications]
+topics = telemetry,other
+";
+
+#[test]
+fn a_deployed_ceilometer_polls_as_it_did() {
+    let toml = toml_of(&[(CEILOMETER, DEPLOYED_CEILOMETER)]);
+    assert!(!toml.contains("hush"), "{toml}");
+    for told in ["[coordination] backend_url: agents divide", "#deliver_by = \"bus\"", "telemetry_secret"] {
+        assert!(toml.contains(told), "{told} not in\n{toml}");
+    }
+    // What a person does next.
+    let given = toml.replace("[service_credentials]\n", "[service_credentials]\npassword = \"hush\"\n");
+    let config = load(&given).unwrap_or_else(|problems| panic!("{problems:?} in\n{toml}"));
+    let polling = &config.polling;
+    assert_eq!(polling.namespaces, ["compute", "ipmi"]);
+    assert_eq!((polling.batch_size, polling.cfg_file.as_str()), (100, "/etc/ceilometer/polling.yaml"));
+    assert!(
+        polling.identity_name_discovery
+            && polling.enable_prometheus_exporter
+            && polling.allow_insecure_listen
+    );
+    assert_eq!(polling.prometheus_listen_addresses, ["0.0.0.0:9101", "[::1]:9101"]);
+    assert_eq!(config.publisher.polling_topic, "telemetry");
+    let credentials = &config.service_credentials.session;
+    assert_eq!((credentials.interface.as_str(), credentials.region_name.as_str()), ("internal", "one"));
+    assert_eq!(
+        (config.service_types.cinder.as_str(), config.radosgw.access_key.as_str()),
+        ("block-storage", "key")
+    );
 }
 
 /// An `aodh.conf` as deployments have it.
@@ -367,7 +439,7 @@ fn whose_a_file_is() {
     assert!(!is_aodh(whose("gnocchi-api.conf", "[evaluator]\nworkers = 1", None)));
     assert_eq!(
         whose("/srv/aodh/x", "", None).unwrap_err(),
-        "/srv/aodh/x: it does not show whose file it is: say --from gnocchi or aodh"
+        "/srv/aodh/x: it does not show whose file it is: say --from gnocchi or aodh or ceilometer"
     );
 }
 

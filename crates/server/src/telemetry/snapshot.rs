@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::ProcessUse;
 
-use super::{AlarmFigures, CertificateFigures};
+use super::{AlarmFigures, CertificateFigures, PollingFigures};
 
 /// One moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -46,6 +46,9 @@ pub(crate) struct Snapshot {
     /// Alarms; nothing where the index did not answer.
     #[serde(default)]
     pub(crate) alarms: Option<AlarmFigures>,
+    /// The polling agent, where this process has one.
+    #[serde(default)]
+    pub(crate) polling: Option<PollingFigures>,
     /// The process.
     pub(crate) process: ProcessStatus,
 }
@@ -284,6 +287,9 @@ impl Collector for Snapshot {
         self.limits.encode(&mut encoder)?;
         if let Some(alarms) = &self.alarms {
             alarms.encode(&mut encoder)?;
+        }
+        if let Some(polling) = &self.polling {
+            polling.encode(&mut encoder)?;
         }
         CertificateFigures::encode(&self.certificates, &mut encoder)?;
         let process = &self.process;

@@ -1,0 +1,249 @@
+//! The polling agent from outside: guests of a libvirt that answers from recordings arrive in the metric service, from the same
+//! process and from another; what a cycle would read, what there is to read, and what is wrong with its files is told.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use nephometer_testkit::libvirt::{FakeDomain, FakeLibvirt};
+use serde_json::{Value, json};
+
+use support::{MEASURER, PATIENCE, Process, command};
+
+/// The recorded guest.
+const GUEST: &str = "02eacd57-1358-4614-b3af-19e93bedf787";
+const MEMORY_AND_CPU: &str =
+    "sources:\n- {name: guests, interval: 1, meters: [cpu, cpu_util, memory.usage]}\n";
+
+/// A host with guests, and a polling.yaml.
+struct Host {
+    directory: tempfile::TempDir,
+    libvirt: FakeLibvirt,
+}
+
+impl Host {
+    fn with(guests: Vec<FakeDomain>) -> Self {
+        let host =
+            Self { directory: tempfile::tempdir().unwrap(), libvirt: FakeLibvirt::start(guests).unwrap() };
+        host.poll(MEMORY_AND_CPU);
+        host
+    }
+
+    fn poll(&self, yaml: &str) {
+        std::fs::write(self.polling_yaml(), yaml).unwrap();
+    }
+
+    fn polling_yaml(&self) -> PathBuf {
+        self.directory.path().join("polling.yaml")
+    }
+
+    fn data_dir(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn settings(&self, more: &[&str]) -> Vec<String> {
+        let own = [
+            format!("polling.cfg_file={}", self.polling_yaml().display()),
+            format!("compute.libvirt_uri={}", self.libvirt.uri()),
+            "polling.jitter_seconds=0".to_owned(),
+            "polling.host=node-1".to_owned(),
+        ];
+        own.into_iter().chain(more.iter().map(|setting| (*setting).to_owned())).collect()
+    }
+
+    fn start(&self, service: &str, more: &[&str]) -> Process {
+        let settings = self.settings(more);
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        Process::start(&self.data_dir(service), service, &settings)
+    }
+
+    /// What a command prints, and whether it is a success.
+    fn run(&self, arguments: &[&str], more: &[&str]) -> (bool, String, String) {
+        let settings = self.settings(more);
+        let settings: Vec<&str> = settings.iter().map(String::as_str).collect();
+        let output =
+            command(&self.data_dir("cli"), arguments[0], &settings).args(&arguments[1..]).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    }
+}
+
+fn eventually<T>(what: &str, found: impl Fn() -> Option<T>) -> T {
+    let mut waited = Duration::ZERO;
+    loop {
+        if let Some(value) = found() {
+            return value;
+        }
+        assert!(waited < PATIENCE, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(50));
+        waited += Duration::from_millis(50);
+    }
+}
+
+/// What a guest's metric has been aggregated to by `method`, once there is something.
+fn aggregates(server: &Process, guest: &str, metric: &str, method: &str) -> Vec<Value> {
+    eventually(&format!("{method} of {metric}"), || {
+        let ask = |what: &str| server.ask("metric_api", MEASURER, what, &Value::Null);
+        let (status, resource) = ask(&format!("GET /v1/resource/instance/{guest}"));
+        let id = resource["metrics"][metric].as_str().filter(|_| status == 200)?.to_owned();
+        let rows = ask(&format!("GET /v1/metric/{id}/measures?aggregation={method}")).1;
+        rows.as_array().filter(|rows| !rows.is_empty()).cloned()
+    })
+}
+
+/// How many measures of `cpu` there are.
+fn counted(server: &Process) -> u64 {
+    let change = json!({"aggregation_methods": ["mean", "rate:mean", "count"]});
+    let patched = server.ask("metric_api", MEASURER, "PATCH /v1/archive_policy/ceilometer-low-rate", &change);
+    assert_eq!(patched.0, 200, "{patched:?}");
+    let counts = aggregates(server, GUEST, "cpu", "count");
+    counts.iter().filter_map(|row| row[2].as_f64()).sum::<f64>() as u64
+}
+
+#[test]
+fn guests_arrive_in_the_store_of_the_same_process() {
+    let host = Host::with(vec![FakeDomain::recorded(), FakeDomain::numbered(7)]);
+    let server = host.start("serve", &[]);
+    let found = aggregates(&server, GUEST, "memory.usage", "mean");
+    assert!(found[0][2].as_f64().unwrap() > 0.0, "{found:?}");
+    let ask = |what: &str| server.ask("metric_api", MEASURER, what, &Value::Null);
+    let resource = ask(&format!("GET /v1/resource/instance/{GUEST}")).1;
+    assert!(resource["project_id"].is_string() && resource["display_name"].is_string(), "{resource}");
+    assert_eq!(ask("GET /v1/resource/instance").1.as_array().unwrap().len(), 2);
+    server.comes_to(|status| {
+        let tasks = &status["polling"]["tasks"];
+        let pollsters = status["polling"]["pollsters"].as_array().map_or(0, Vec::len);
+        tasks[0]["cycles"].as_u64().unwrap_or_default() >= 2 && pollsters == 3
+    });
+    let status = server.status();
+    let cpu = status["polling"]["pollsters"].as_array().unwrap().iter().find(|row| row["pollster"] == "cpu");
+    let cpu = cpu.unwrap();
+    assert!(cpu["failure"].is_null() && cpu["resources"] == 2 && cpu["samples"].as_u64() >= Some(4), "{cpu}");
+    // A changed file counts while it runs.
+    host.poll("sources:\n- {name: power, interval: 1, meters: [power.state]}\n");
+    server.comes_to(|status| status["polling"]["pollsters"][0]["pollster"] == "power.state");
+    // And one with a mistake does not.
+    host.poll("sources: {}\n");
+    std::thread::sleep(Duration::from_secs(3));
+    let polls = |status: &Value| status["polling"]["pollsters"][0]["polls"].as_u64().unwrap();
+    let before = polls(&server.status());
+    server.comes_to(|status| polls(status) > before);
+    server.stop();
+}
+
+#[test]
+fn an_agent_of_its_own_waits_for_the_store_and_loses_nothing() {
+    let host = Host::with(vec![FakeDomain::recorded()]);
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let gnocchi = format!("gnocchi.url=http://{port}");
+    let agent = host.start(
+        "polling",
+        &[&gnocchi, "publisher.spool.patience_seconds=0.5", "publisher.spool.retry_max_seconds=1"],
+    );
+    // Nobody takes anything yet, and cycles go on.
+    agent.comes_to(|status| status["polling"]["tasks"][0]["cycles"].as_u64() >= Some(3));
+    let listen = format!("metric_api.listen={port}");
+    let start = || {
+        let settings = [listen.as_str(), "polling.enabled=false"];
+        Process::start(&host.data_dir("serve"), "serve", &settings)
+    };
+    let server = start();
+    let polled = |process: &Process| process.status()["polling"]["pollsters"][0]["samples"].as_u64().unwrap();
+    let before = polled(&agent);
+    aggregates(&server, GUEST, "cpu", "mean");
+    server.kill();
+    agent.comes_to(|status| status["polling"]["pollsters"][0]["samples"].as_u64() >= Some(before + 3));
+    let server = start();
+    // As many measures as there were samples: none is lost, none counts twice. The agent goes on meanwhile.
+    eventually("all samples in the store", || {
+        let (before, counted, after) = (polled(&agent), counted(&server), polled(&agent));
+        (before <= counted && counted <= after).then_some(())
+    });
+    agent.stop();
+    server.stop();
+}
+
+#[test]
+fn what_a_cycle_reads_is_printed() {
+    let host = Host::with(vec![FakeDomain::recorded()]);
+    let (ok, text, error) = host.run(&["polling", "--namespace", "compute", "--once", "--dry-run"], &[]);
+    assert!(ok, "{error}");
+    assert!(text.contains("RESOURCE") && text.contains(GUEST) && text.contains("memory.usage"), "{text}");
+    let (ok, text, error) =
+        host.run(&["polling", "--once", "--dry-run", "--json"], &["polling.namespaces=compute"]);
+    assert!(ok, "{error}");
+    let told: Value = serde_json::from_str(&text).unwrap();
+    let cpu = told["samples"].as_array().unwrap().iter().find(|sample| sample["name"] == "cpu").unwrap();
+    assert_eq!(
+        (&cpu["type"], &cpu["unit"], &cpu["resource_id"]),
+        (&json!("cumulative"), &json!("ns"), &json!(GUEST))
+    );
+    assert_eq!(told["pollsters"].as_array().unwrap().len(), 3, "{told}");
+    // Without a hypervisor there is nothing, and nothing is wrong.
+    let nobody = "compute.libvirt_uri=qemu+unix:///system?socket=/nonexistent/libvirt-sock-ro";
+    let (ok, text, error) =
+        host.run(&["polling", "--once", "--dry-run", "--json"], &[nobody, "polling.namespaces=compute"]);
+    let told: Value = serde_json::from_str(&text).unwrap();
+    assert!(ok && told["samples"] == json!([]), "{text} {error}");
+    assert!(told["pollsters"].as_array().unwrap().iter().all(|row| row["failure"].is_null()), "{told}");
+}
+
+#[test]
+fn meters_are_listed_and_files_are_checked() {
+    let host = Host::with(Vec::new());
+    let (ok, text, error) = host.run(&["meters", "--json"], &[]);
+    assert!(ok, "{error}");
+    let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
+    for (meter, meter_type, unit, namespace) in [
+        ("cpu", "cumulative", "ns", "compute"),
+        ("cpu_util", "gauge", "%", "compute"),
+        ("volume.size", "gauge", "GiB", "central"),
+        ("radosgw.api.request", "gauge", "request", "central"),
+    ] {
+        let row = rows.iter().find(|row| row["meter"] == meter).unwrap_or_else(|| panic!("no {meter}"));
+        assert_eq!((&row["type"], &row["unit"]), (&json!(meter_type), &json!(unit)), "{row}");
+        assert!(row["namespace"] == namespace && !row["origin"].as_str().unwrap().is_empty(), "{row}");
+    }
+    let (ok, text, error) = host.run(&["check-config"], &[]);
+    assert!(ok, "{text}{error}");
+    host.poll("sources:\n- {name: guests, interval: never, meters: [cpu]}\n");
+    let (ok, _, error) = host.run(&["check-config"], &[]);
+    assert!(!ok && error.contains("polling.yaml: Polling {'name': 'guests'"), "{error}");
+    assert!(error.contains("Invalid interval value"), "{error}");
+}
+
+#[test]
+fn the_exporter_and_the_heartbeat_tell_what_was_read() {
+    let host = Host::with(vec![FakeDomain::recorded()]);
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let listen = format!("polling.prometheus_listen_addresses={port}");
+    let heartbeat = format!("polling.heartbeat_socket_dir={}", host.directory.path().display());
+    let agent = host.start(
+        "polling",
+        &[
+            "polling.namespaces=compute",
+            "polling.deliver_by=exporter",
+            "polling.enable_prometheus_exporter=true",
+            &listen,
+            &heartbeat,
+        ],
+    );
+    agent.comes_to(|status| status["polling"]["tasks"][0]["cycles"].as_u64() >= Some(1));
+    let mut stream = TcpStream::connect(port).unwrap();
+    write!(stream, "GET /anything HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.contains("text/plain; version=0.0.4"), "{text}");
+    assert!(text.contains("# TYPE ceilometer_cpu gauge\nceilometer_cpu{cpu=\""), "{text}");
+    let mut told = String::new();
+    let socket = Path::new(host.directory.path()).join("ceilometer-compute.socket");
+    UnixStream::connect(socket).unwrap().read_to_string(&mut told).unwrap();
+    assert!(told.lines().any(|line| line.starts_with("cpu 20")) && told.lines().count() == 3, "{told}");
+    agent.stop();
+}
