@@ -9,7 +9,7 @@ mod tls;
 use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use nephometer_model::{Secret, SecretUrl};
 use tokio::runtime::Handle;
 use tokio_postgres::IsolationLevel;
@@ -24,6 +24,9 @@ pub use tls::{Mode as TlsMode, TlsError};
 
 /// How often an operation is tried when others come in between.
 const ATTEMPTS: u32 = 12;
+/// What each connection begins with. A process that stands still in the middle of a transaction, or whose host is gone, must
+/// not hold its locks longer than others wait for its leases; and what is there already is no news.
+const BEGINNING: &str = "SET idle_in_transaction_session_timeout = '5s'; SET client_min_messages = warning";
 
 /// Where the database server is and how much of it we use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -75,6 +78,9 @@ impl PostgresDatabase {
         let pool = Pool::builder(Manager::from_connect(config, connector, manager))
             .max_size(settings.connections.max(1))
             .runtime(Runtime::Tokio1)
+            .post_create(Hook::async_fn(|client, _| {
+                Box::pin(async move { client.batch_execute(BEGINNING).await.map_err(HookError::Backend) })
+            }))
             .wait_timeout(wait)
             .create_timeout(wait)
             .build()
