@@ -32,6 +32,8 @@ pub(crate) struct State {
     pub(crate) points: HashMap<String, Vec<(Timestamp, f64)>>,
     /// How many readings were made.
     pub(crate) reads: usize,
+    /// Nothing can be read.
+    pub(crate) is_away: bool,
     /// Holder, epoch and end of each share.
     leases: HashMap<u16, (Uuid, i64, u64)>,
     members: HashMap<Uuid, u64>,
@@ -193,6 +195,9 @@ impl MetricReader for World {
     async fn read(&self, reads: Vec<MetricRead>) -> Vec<Result<DataPoints, MetricReadError>> {
         let mut state = self.state.lock();
         state.reads += reads.len();
+        if state.is_away {
+            return vec![Err(MetricReadError::Unavailable("away".to_owned())); reads.len()];
+        }
         let answer = |read: MetricRead| {
             let MetricSubject::OfResource { metric, .. } = &read.subject else {
                 return Err(MetricReadError::NoSuchMetric);
@@ -214,6 +219,9 @@ impl MetricReader for World {
 
     async fn series(&self, reads: &[MetricRead]) -> Vec<Option<Vec<SeriesKey>>> {
         let state = self.state.lock();
+        if state.is_away {
+            return vec![None; reads.len()];
+        }
         let one = |read: &MetricRead| match &read.subject {
             MetricSubject::OfResource { metric, .. } if state.points.contains_key(metric) => {
                 Some(vec![series_of(metric)])

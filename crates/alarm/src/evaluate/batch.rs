@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nephometer_drivers::{AlarmStoreError, Applied, Fence, Transition};
+use nephometer_drivers::{AlarmStoreError, Applied, Fence, MetricReadError, Transition};
 use nephometer_model::{Alarm, AlarmState, Clock, SeriesKey, Timestamp};
 use tokio::sync::Notify;
 
@@ -27,6 +27,8 @@ pub(super) struct Job {
     pub(super) repeat: bool,
     /// When the measures were heard of that started this.
     pub(super) since_ns: Option<u64>,
+    /// Since when its measures cannot be had.
+    pub(super) away_ns: Option<u64>,
     /// Find out what series it depends on.
     pub(super) wants_series: bool,
     /// And nothing else.
@@ -44,6 +46,8 @@ pub(super) enum End {
     Gone,
     /// The share has another holder.
     Fenced,
+    /// Its measures cannot be had, and that not for long yet: whoever holds them may only be starting anew.
+    Away,
     /// It went wrong; to be tried again soon where the store did not take it.
     Failed { soon: bool },
 }
@@ -92,21 +96,22 @@ impl Worker {
         let mut done = Vec::with_capacity(asked.len());
         let (mut open, mut curious) = (Vec::new(), Vec::new());
         for Asked { job, answers: numbers } in asked {
-            let (transition, counted, failed) = match numbers {
-                Ok(None) => (None, None, false),
+            let (transition, counted, end) = match numbers {
+                Ok(None) => (None, None, End::Same),
+                Ok(Some(numbers)) if self.is_put_off(&job, &numbers, &answers) => (None, None, End::Away),
                 Ok(Some(numbers)) => self.decided(&job, &numbers, &answers, now, silences),
                 Err(error) => {
                     tracing::warn!(alarm = %job.alarm.id, error, "an alarm cannot be evaluated");
-                    (None, None, true)
+                    (None, None, End::Failed { soon: false })
                 }
             };
             let Job { slot, generation, since_ns, asks_only: asked_only, .. } = job;
-            let end = if failed { End::Failed { soon: false } } else { End::Same };
+            let wants_series = job.wants_series && !matches!(end, End::Away);
             done.push(Done { slot, generation, since_ns, end, counted, series: None, asked_only });
             if let Some(transition) = transition {
                 open.push((done.len() - 1, Arc::clone(&job.alarm), transition));
             }
-            if job.wants_series {
+            if wants_series {
                 curious.push((done.len() - 1, job.alarm));
             }
         }
@@ -128,7 +133,16 @@ impl Worker {
         Asked { job, answers }
     }
 
-    /// The transition that follows, if any, what is counted, and whether it went wrong.
+    /// Whether nothing is decided because measures cannot be had for less than an interval: as long as that, upstream would
+    /// not have noticed, and alarms must not be told of each restart of the service that holds the measures.
+    fn is_put_off(&self, job: &Job, numbers: &[usize], answers: &[Answer]) -> bool {
+        let away_ns = job.away_ns.map_or(0, |since_ns| self.clock.monotonic_ns().saturating_sub(since_ns));
+        let is_away =
+            |number: &usize| matches!(answers[*number], Answer::Points(Err(MetricReadError::Unavailable(_))));
+        away_ns < u64::from(self.settings.interval_seconds) * 1_000_000_000 && numbers.iter().any(is_away)
+    }
+
+    /// The transition that follows, if any, what is counted, and how it ended if there is none.
     fn decided(
         &self,
         job: &Job,
@@ -136,7 +150,7 @@ impl Worker {
         answers: &[Answer],
         now: Timestamp,
         silences: &Silences,
-    ) -> (Option<Transition>, Option<AlarmState>, bool) {
+    ) -> (Option<Transition>, Option<AlarmState>, End) {
         let own: Vec<&Answer> = numbers.iter().map(|number| &answers[*number]).collect();
         let age = MemberAge { now, grace_seconds: self.settings.member_grace_seconds };
         match decide(&job.alarm, job.repeat, age, &own) {
@@ -146,11 +160,11 @@ impl Worker {
                     let occasion = Occasion { at: now, fence, always: false, silences };
                     self.recorder.transition(&job.alarm, &verdict, occasion)
                 });
-                (transition, decision.counted, false)
+                (transition, decision.counted, End::Same)
             }
             Err(error) => {
                 tracing::warn!(alarm = %job.alarm.id, error, "an alarm stays as it is");
-                (None, None, true)
+                (None, None, End::Failed { soon: false })
             }
         }
     }

@@ -25,7 +25,7 @@ const SERIES_NAMED_NS: u64 = 600 * SECOND_NS;
 const SERIES_FOUND_NS: u64 = 60 * SECOND_NS;
 /// And one whose metric or resource is not there yet.
 const SERIES_ABSENT_NS: u64 = 10 * SECOND_NS;
-/// What the store did not take is tried again after this.
+/// What the store did not take, or whose measures cannot be had, is tried again after this.
 const RETRY_NS: u64 = SECOND_NS;
 /// No time at all.
 const NEVER: u64 = u64::MAX;
@@ -47,6 +47,8 @@ struct Entry {
     at_once: bool,
     /// When the first measures were heard of that no evaluation has seen.
     written_ns: Option<u64>,
+    /// Since when its measures cannot be had.
+    away_ns: Option<u64>,
     /// Measures start no evaluation before.
     rest_until_ns: u64,
     /// When it is evaluated without measures.
@@ -60,6 +62,13 @@ impl Entry {
         let by_measures = self.written_ns.map_or(NEVER, |written_ns| written_ns.max(self.rest_until_ns));
         let by_series = if self.deaf { self.series_due_ns } else { NEVER };
         if self.at_once { 0 } else { self.due_ns.min(by_measures).min(by_series) }
+    }
+
+    /// Is due again soon, by the same measures.
+    fn try_again(&mut self, now_ns: u64, since_ns: Option<u64>) {
+        self.rest_until_ns = now_ns.saturating_add(RETRY_NS);
+        self.due_ns = self.due_ns.min(self.rest_until_ns);
+        self.written_ns = since_ns.or(self.written_ns);
     }
 
     fn rest_ns(&self) -> u64 {
@@ -91,6 +100,8 @@ pub(super) struct Due {
     /// The time has come by itself.
     pub(super) by_time: bool,
     pub(super) since_ns: Option<u64>,
+    /// Since when its measures cannot be had.
+    pub(super) away_ns: Option<u64>,
     pub(super) wants_series: bool,
     /// It is not to be decided, only to be found out on which series it depends.
     pub(super) asks_only: bool,
@@ -161,6 +172,7 @@ impl Book {
             in_flight: false,
             at_once: true,
             written_ns: None,
+            away_ns: None,
             rest_until_ns: 0,
             due_ns: 0,
             wake_ns: NEVER,
@@ -240,6 +252,7 @@ impl Book {
             return None;
         }
         entry.in_flight = false;
+        let away_ns = entry.away_ns.take();
         let mut newer = None;
         let mut fenced = None;
         match done.end {
@@ -252,12 +265,11 @@ impl Book {
                 return None;
             }
             End::Fenced => fenced = Some(share_of(&entry.alarm.id)),
-            End::Failed { soon } => {
-                if soon {
-                    entry.rest_until_ns = now_ns.saturating_add(RETRY_NS);
-                    entry.due_ns = entry.due_ns.min(entry.rest_until_ns);
-                    entry.written_ns = done.since_ns.or(entry.written_ns);
-                }
+            End::Failed { soon: true } => entry.try_again(now_ns, done.since_ns),
+            End::Failed { soon: false } => {}
+            End::Away => {
+                entry.away_ns = away_ns.or(Some(now_ns));
+                entry.try_again(now_ns, done.since_ns);
             }
         }
         if let Some(series) = done.series {
@@ -351,6 +363,7 @@ fn take(entry: &mut Entry, slot: u32, now_ns: u64, interval_ns: u64) -> Due {
         windows: entry.windows.clone(),
         by_time,
         since_ns: entry.written_ns.take(),
+        away_ns: entry.away_ns,
         wants_series: entry.series_due_ns <= now_ns,
         asks_only,
     }

@@ -241,12 +241,24 @@ impl Evaluator {
     }
 
     fn job(&self, due: Due) -> Option<Job> {
-        let Due { slot, generation, alarm, windows, by_time, since_ns, wants_series, asks_only } = due;
+        let Due { slot, generation, alarm, windows, by_time, since_ns, away_ns, wants_series, asks_only } =
+            due;
         let share = nephometer_drivers::share_of(&alarm.id);
         let epoch = self.held.get(&share)?.epoch;
         let fence = Fence { group: EVALUATORS.to_owned(), lease: Lease { share, epoch } };
         let repeat = by_time && alarm.repeat_actions;
-        Some(Job { slot, generation, alarm, windows, fence, repeat, since_ns, wants_series, asks_only })
+        Some(Job {
+            slot,
+            generation,
+            alarm,
+            windows,
+            fence,
+            repeat,
+            since_ns,
+            away_ns,
+            wants_series,
+            asks_only,
+        })
     }
 
     /// Takes note of what came of a batch.
@@ -257,14 +269,16 @@ impl Evaluator {
             if !one.asked_only {
                 add(&self.counters.evaluations);
             }
-            if let Some(since_ns) = one.since_ns {
+            if let Some(since_ns) = one.since_ns
+                && !matches!(one.end, End::Away)
+            {
                 add(&self.counters.started_by_measures);
                 self.counters.decided(since_ns, now_ns);
             }
             match &one.end {
                 End::Now { decide_anew: false, .. } => add(&self.counters.transitions),
                 End::Now { .. } | End::Fenced | End::Gone => add(&self.counters.outdated),
-                End::Failed { .. } => add(&self.counters.failures),
+                End::Failed { .. } | End::Away => add(&self.counters.failures),
                 End::Same => 0,
             };
             if let (true, Some(state)) = (self.worker.settings.counters, one.counted) {

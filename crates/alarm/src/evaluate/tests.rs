@@ -113,6 +113,37 @@ async fn a_metric_that_comes_later_is_heard_soon() {
 }
 
 #[tokio::test]
+async fn measures_that_are_away_for_less_than_an_interval_change_nothing() {
+    let world = World::new();
+    world.measure("m1", 90.0);
+    world.put(above_80("a", "m1", 1));
+    let mut evaluator = plain(&world);
+    evaluator.settle().await;
+    for _ in 0..2 {
+        world.state.lock().is_away = true;
+        write(&world, &evaluator, "m1", 20.0);
+        pass(&world, &mut evaluator, 50).await;
+        assert_eq!((state(&world, "a").as_str(), evaluator.handle().status().series), ("alarm", 1));
+        world.state.lock().is_away = false;
+        pass(&world, &mut evaluator, 2).await;
+        assert_eq!(state(&world, "a"), "ok");
+        write(&world, &evaluator, "m1", 90.0);
+        pass(&world, &mut evaluator, 1).await;
+        assert_eq!(state(&world, "a"), "alarm");
+    }
+    world.state.lock().is_away = true;
+    write(&world, &evaluator, "m1", 20.0);
+    pass(&world, &mut evaluator, 63).await;
+    let alarm = world.alarm("a");
+    assert_eq!(alarm.state.to_string(), "insufficient data");
+    assert_eq!(alarm.state_reason, "alarm statistics retrieval failed: away");
+    world.state.lock().is_away = false;
+    write(&world, &evaluator, "m1", 20.0);
+    pass(&world, &mut evaluator, 2).await;
+    assert_eq!(state(&world, "a"), "ok");
+}
+
+#[tokio::test]
 async fn what_is_written_is_what_upstream_writes() {
     let world = World::new();
     world.measure("m1", 90.0);
