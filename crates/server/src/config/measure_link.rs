@@ -60,6 +60,9 @@ impl MeasureLinkSection {
         {
             say("url: expected http://host:port or https://host:port");
         }
+        if self.url.contains('@') {
+            say("url: holds a user; what both ends know is the token");
+        }
         if !self.token.is_empty() && !self.token_file.is_empty() {
             say("token_file: contradicts measure_link.token; leave out one");
         }
