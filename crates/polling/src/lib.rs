@@ -23,6 +23,7 @@ mod plan;
 mod pollster;
 mod round;
 mod schedule;
+pub mod snmp;
 mod stamp;
 mod tally;
 

@@ -82,11 +82,11 @@ async fn attributes_of_several_sources_add_up() {
     let mut notified = sample("memory", INSTANCE, 1, 2.0);
     notified.metadata = metadata(json!({"display_name": "vm", "instance_flavor_id": "1", "image_ref": "i"}));
     notified.project_id = None;
-    publisher.publish(&[polled.clone()]).await.unwrap();
+    publisher.publish(std::slice::from_ref(&polled)).await.unwrap();
     publisher.publish(&[notified.clone()]).await.unwrap();
     assert_eq!(writer.asked().last().unwrap(), "change image_ref");
     for _ in 0..3 {
-        publisher.publish(&[polled.clone()]).await.unwrap();
+        publisher.publish(std::slice::from_ref(&polled)).await.unwrap();
         publisher.publish(&[notified.clone()]).await.unwrap();
     }
     assert!(writer.asked().iter().all(|asked| asked == "measures 1"), "subsets do not take turns");
