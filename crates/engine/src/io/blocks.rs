@@ -5,11 +5,12 @@
 //! file system a note in its journal, so a file grows by more than is needed, and is best written anew when it is done with.
 
 use std::fs::{File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::io::{self, IoSlice};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::fs::OFlags;
+use rustix::io::{Errno, ReadWriteFlags, pwritev2};
 
 use super::BlockWriter;
 
@@ -35,7 +36,7 @@ impl RealBlocks {
     /// Opens the file at `path`, or creates it. Its first block is lost.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         for block_bytes in [SMALL_BLOCK, LARGE_BLOCK] {
-            let Some(file) = open(path, OFlags::DSYNC | OFlags::DIRECT)? else { break };
+            let Some(file) = open(path, OFlags::DIRECT)? else { break };
             let mut blocks = Self::new(file, block_bytes)?;
             // Which blocks a file system takes is best found out by giving it one.
             match blocks.write_blocks(0, &vec![0; block_bytes]) {
@@ -43,7 +44,7 @@ impl RealBlocks {
                 tried => return tried.map(|()| blocks),
             }
         }
-        let file = open(path, OFlags::DSYNC)?.ok_or(io::ErrorKind::InvalidInput)?;
+        let file = open(path, OFlags::empty())?.ok_or(io::ErrorKind::InvalidInput)?;
         Self::new(file, LARGE_BLOCK)
     }
 
@@ -69,7 +70,7 @@ impl RealBlocks {
         let piece = &mut self.piece[start..start + len];
         piece[..blocks.len()].copy_from_slice(blocks);
         piece[blocks.len()..].fill(0);
-        self.file.write_all_at(piece, offset)?;
+        write_durably(&self.file, piece, offset)?;
         self.room = self.room.max(end);
         Ok(())
     }
@@ -82,6 +83,24 @@ fn open(path: &Path, flags: OFlags) -> io::Result<Option<File>> {
         Err(error) if error.kind() == io::ErrorKind::InvalidInput => Ok(None),
         opened => opened.map(Some),
     }
+}
+
+/// Writes all of `bytes` and waits until they, and what is needed to find them, are durable. The file's times are not
+/// waited for: they would cost a note in the journal each time.
+fn write_durably(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    let (mut bytes, mut offset) = (bytes, offset);
+    while !bytes.is_empty() {
+        match pwritev2(file, &[IoSlice::new(bytes)], offset, ReadWriteFlags::DSYNC) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => {
+                bytes = &bytes[written..];
+                offset += written as u64;
+            }
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
 }
 
 impl BlockWriter for RealBlocks {
