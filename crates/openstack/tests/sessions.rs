@@ -303,3 +303,34 @@ async fn something_else_than_keystone() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_service_that_is_entered_later_is_found() {
+    let fake = Fake::start(move |number, seen, url| match seen.is_sign_in() {
+        true => match Reply::token(&format!("token-{number}"), url) {
+            // The second catalogue has another service.
+            Reply::Answer(status, head, body) if number > 0 => {
+                Reply::Answer(status, head, body.replace("\"identity\"", "\"messaging\""))
+            }
+            first => first,
+        },
+        false => Reply::json(200, "{}"),
+    })
+    .await;
+    let clock = Arc::new(ManualClock::at(Timestamp::from_ns(NS)));
+    let session = Session::new(fake.config(), Arc::clone(&clock) as _).unwrap();
+    let request = Request::new(Method::GET, "messaging", "/v2/queues");
+    for _ in 0..3 {
+        let error = session.request(&request).await.unwrap_err();
+        assert!(matches!(error, KeystoneError::NoEndpoint { .. }), "{error}");
+    }
+    // The catalogue is new: it is believed.
+    assert_eq!(fake.seen().len(), 1);
+    clock.advance_ns(300 * NS);
+    session.request(&request).await.unwrap();
+    assert_eq!(fake.seen().len(), 3);
+    // What the catalogue has costs nothing more, however old it is.
+    clock.advance_ns(700 * NS);
+    session.request(&request).await.unwrap();
+    assert_eq!(fake.seen().len(), 4);
+}

@@ -24,6 +24,8 @@ pub(super) const X_SUBJECT_TOKEN: HeaderName = HeaderName::from_static("x-subjec
 const RENEW_BEFORE_NS: i64 = 300 * 1_000_000_000;
 /// While a token is still good, an attempt to renew it that failed is repeated no sooner.
 const RENEW_AGAIN_NS: i64 = 15 * 1_000_000_000;
+/// A catalogue as old as this is fetched anew where it lacks a service: that may have been entered since.
+const CATALOG_AGE_NS: i64 = 300 * 1_000_000_000;
 
 /// Everything that a session is made from; see [`KeystoneSettings::open`](super::KeystoneSettings::open) and
 /// [`CloudSource`](super::CloudSource).
@@ -52,6 +54,8 @@ pub struct SignedIn {
     pub info: TokenInfo,
     /// The services that its scope sees.
     pub catalog: Catalog,
+    /// When it was fetched, by the clock of this process.
+    signed_at: Timestamp,
     /// From then on another one is fetched.
     renew_at: Timestamp,
     /// From then on it is useless, by the clock of this process.
@@ -246,6 +250,17 @@ impl Session {
         }
     }
 
+    /// The current token, from a catalogue that has the service of `target` or is not old.
+    async fn signed_in_for(&self, target: &Target) -> Result<Arc<SignedIn>, KeystoneError> {
+        let signed = self.signed_in().await?;
+        let lacks = matches!(self.url_of(target, &signed), Err(KeystoneError::NoEndpoint { .. }));
+        let age_ns = self.clock.now().ns().saturating_sub(signed.signed_at.ns());
+        if !lacks || age_ns < CATALOG_AGE_NS || !self.can_renew() {
+            return Ok(signed);
+        }
+        self.renew(Some(&signed)).await
+    }
+
     fn put_off_renewal(&self, signed: &SignedIn) {
         let later = Timestamp::from_ns(self.clock.now().ns().saturating_add(RENEW_AGAIN_NS));
         let put_off = SignedIn { renew_at: later.min(signed.ends_at), ..signed.clone() };
@@ -318,7 +333,7 @@ impl Session {
         let ends_at = Timestamp::from_ns(now.ns().saturating_add(lifetime_ns));
         let early_ns = RENEW_BEFORE_NS.min(lifetime_ns / 4);
         let renew_at = Timestamp::from_ns(ends_at.ns() - early_ns);
-        Ok(SignedIn { token, info, catalog: with_catalog.catalog, renew_at, ends_at })
+        Ok(SignedIn { token, info, catalog: with_catalog.catalog, signed_at: now, renew_at, ends_at })
     }
 
     /// Sends `request` with the session's token, which is renewed once if the service no longer takes it. Answers from
@@ -337,7 +352,7 @@ impl Session {
     /// Sends `request` without any token, for what its other headers allow: signed addresses. The catalogue is the
     /// session's own.
     pub async fn request_unsigned(&self, request: &Request) -> Result<Answer, KeystoneError> {
-        let signed = self.signed_in().await?;
+        let signed = self.signed_in_for(&request.target).await?;
         let call = self.call(request, &signed, None)?;
         let answer = self.transport.send(&call).await?;
         accepted(&call, answer)
@@ -345,7 +360,7 @@ impl Session {
 
     /// The answer to `request` whatever its status, with the call that it belongs to.
     pub(super) async fn exchange(&self, request: &Request) -> Result<(Call, Answer), KeystoneError> {
-        let signed = self.signed_in().await?;
+        let signed = self.signed_in_for(&request.target).await?;
         let call = self.call(request, &signed, Some(&signed.token))?;
         let answer = self.transport.send(&call).await?;
         if answer.status != StatusCode::UNAUTHORIZED || !self.can_renew() {
@@ -363,7 +378,7 @@ impl Session {
         token: &Secret,
         request: &Request,
     ) -> Result<Answer, KeystoneError> {
-        let signed = self.signed_in().await?;
+        let signed = self.signed_in_for(&request.target).await?;
         let call = self.call(request, &signed, Some(token))?;
         let answer = self.transport.send(&call).await?;
         accepted(&call, answer)
@@ -380,14 +395,7 @@ impl Session {
         signed: &SignedIn,
         token: Option<&Secret>,
     ) -> Result<Call, KeystoneError> {
-        let url = match &request.target {
-            Target::Url(url) => url.clone(),
-            Target::Service { service_type, interface, region, path } => {
-                let interface = interface.unwrap_or(self.config.interface);
-                let region = region.as_deref().or(self.config.region.as_deref());
-                join(&self.endpoint_of(signed, service_type, interface, region)?, path)
-            }
-        };
+        let url = self.url_of(&request.target, signed)?;
         if let Some(token) = token {
             let unfit = "the token cannot be a header";
             let mut value = HeaderValue::from_str(token.expose())
@@ -396,6 +404,17 @@ impl Session {
             return request.call(url, Some((X_AUTH_TOKEN, value)));
         }
         request.call(url, None)
+    }
+
+    fn url_of(&self, target: &Target, signed: &SignedIn) -> Result<Url, KeystoneError> {
+        match target {
+            Target::Url(url) => Ok(url.clone()),
+            Target::Service { service_type, interface, region, path } => {
+                let interface = interface.unwrap_or(self.config.interface);
+                let region = region.as_deref().or(self.config.region.as_deref());
+                Ok(join(&self.endpoint_of(signed, service_type, interface, region)?, path))
+            }
+        }
     }
 
     /// The address of a service by the session's interface and region.

@@ -10,8 +10,11 @@ use crate::keystone::KeystoneError;
 /// Whether another attempt may end otherwise.
 fn may_pass(error: &KeystoneError) -> bool {
     match error {
-        KeystoneError::Unavailable { .. } | KeystoneError::Malformed { .. } => true,
-        KeystoneError::Settings(_) | KeystoneError::NoEndpoint { .. } => false,
+        // A service may be entered into the catalogue yet.
+        KeystoneError::Unavailable { .. }
+        | KeystoneError::Malformed { .. }
+        | KeystoneError::NoEndpoint { .. } => true,
+        KeystoneError::Settings(_) => false,
         KeystoneError::SignIn { status, .. } | KeystoneError::Refused { status, .. } => {
             status.is_server_error()
                 || matches!(
