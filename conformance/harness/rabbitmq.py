@@ -47,7 +47,12 @@ class Rabbitmq:
         except OSError:
             return False
 
-    def __enter__(self) -> "Rabbitmq":
+    def kill(self) -> None:
+        """Kills the node as a power failure would."""
+        self._order("kill")
+
+    def start(self) -> None:
+        """Starts the node with the data that it has; returns when it takes connections."""
         self._order("start")
         began = time.monotonic()
         while not self._greets():
@@ -56,6 +61,9 @@ class Rabbitmq:
                 self.__exit__()
                 raise RuntimeError(f"RabbitMQ does not start: {said}")
             time.sleep(0.2)
+
+    def __enter__(self) -> "Rabbitmq":
+        self.start()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -1,7 +1,9 @@
 """The same samples through Ceilometer's own Gnocchi publisher and through ours."""
 
+import os
 import random
-import tempfile
+import subprocess
+import sys
 from typing import Any
 from urllib import parse
 
@@ -52,12 +54,11 @@ def run(tally: outcome.Outcome, seed: int) -> None:
     settings = {"MAX_LIMIT": "1000", "DEFAULT_POLICIES": "false"}
     with live.Server(live.OURS, environment=settings) as upstream, live.Server(live.OURS, environment=settings) as own:
         config = theirs.configure(upstream)
-        import subprocess, os, sys
         program = os.path.join(os.path.dirname(sys.executable), "ceilometer-upgrade")
         subprocess.run([program, "--config-file", config, "--retry", "1"], check=True, capture_output=True, timeout=120)
         conf = service.prepare_service([], config_files=[config])
         publisher = gnocchi.GnocchiPublisher(conf, parse.urlparse("gnocchi://?enable_filter_project=false"))
-        ours = Publisher("gnocchi://", f"gnocchi={own.url()}", spools=tempfile.mkdtemp(prefix="spools-"))
+        ours = Publisher("gnocchi://", f"gnocchi={own.url()}")
         for samples in cycles:
             publisher.publish_samples(samples)
             said = ours.send([utils.meter_message_from_counter(sample, "") for sample in samples])

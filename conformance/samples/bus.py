@@ -9,7 +9,7 @@ import threading
 import time
 
 from harness import outcome, rabbitmq, server as live
-from samples import load
+from samples import hear, load
 from samples.publisher import Publisher
 
 CALLS = 100
@@ -29,7 +29,7 @@ class NotificationAgent:
             file.write(PIPELINE)
         with open(self.path, "w", encoding="utf-8") as file:
             file.write(f"""[DEFAULT]
-transport_url = {bus.url()}
+transport_url = {bus.transport_url()}
 pipeline_cfg_file = {root}/pipeline.yaml
 [oslo_messaging_rabbit]
 amqp_durable_queues = true
@@ -96,7 +96,7 @@ def run(tally: outcome.Outcome, seed: int) -> None:
         subprocess.run([upgrade, "--config-file", config, "--retry", "1"], check=True, capture_output=True, timeout=120)
         agent = NotificationAgent(server.root, bus, server)
         try:
-            polling = Publisher("notifier://", f"bus={bus.url()}", "polling=notifications")
+            polling = Publisher("notifier://", f"bus={bus.transport_url()}", "polling=notifications")
             acknowledged, kills = under_load(polling, 0, bus, rng)
             counts = polling.finish(180)
             tally.check("bus: RabbitMQ was killed", kills >= 2, f"{kills} times")
@@ -110,9 +110,8 @@ def run(tally: outcome.Outcome, seed: int) -> None:
 
 def heard(tally: outcome.Outcome, bus: rabbitmq.Rabbitmq, rng: random.Random) -> None:
     """`notifier://`, received by oslo.messaging: nothing of Ceilometer's listens to its topic by default."""
-    from samples import hear
-    publisher = Publisher(f"notifier://?topic=metering&per_meter_topic=1", f"bus={bus.url()}")
-    listener = hear.Listener(bus.url(), "ceilometer", "metering")
+    publisher = Publisher("notifier://?topic=metering&per_meter_topic=1", f"bus={bus.transport_url()}")
+    listener = hear.Listener(bus.transport_url(), "ceilometer", "metering")
     acknowledged, _ = under_load(publisher, 1_000_000, bus, rng)
     publisher.finish(180)
     seen = listener.samples(acknowledged, 120)

@@ -21,9 +21,9 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from harness import outcome  # noqa: E402
-from samples import beside, bus, crash, packed  # noqa: E402
+from samples import beside, bus, crash, otlp, packed  # noqa: E402
 
-PARTS = {"beside": beside.run, "bus": bus.run, "crash": crash.run, "packed": packed.run}
+PARTS = {"beside": beside.run, "bus": bus.run, "crash": crash.run, "packed": packed.run, "otlp": otlp.run}
 
 
 def main() -> int:
