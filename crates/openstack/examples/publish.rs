@@ -87,6 +87,7 @@ async fn main() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let (_, counts) = factory.counts().pop().unwrap();
-    let counts = json!({"delivered": counts.delivered, "refused": counts.refused, "failures": counts.failures});
+    let counts =
+        json!({"delivered": counts.delivered, "refused": counts.refused, "failures": counts.failures});
     println!("{counts}");
 }
