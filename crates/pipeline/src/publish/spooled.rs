@@ -49,10 +49,27 @@ struct Waiting {
     _room: OwnedSemaphorePermit,
 }
 
+/// What waits in a spool.
+#[derive(Clone, Copy)]
+struct Waits {
+    counts: SpoolCounts,
+    /// Whether it is nothing at all, so that the target may be given samples directly.
+    nothing: bool,
+}
+
+impl Waits {
+    fn of(spool: &Spool) -> Self {
+        Self { counts: spool.counts(), nothing: spool.is_empty() }
+    }
+}
+
 /// What both tasks work on.
 struct Shared {
     target: Arc<dyn Publisher>,
+    /// Locked while the disk is waited for.
     spool: Mutex<Spool>,
+    /// What waits in the spool, to be looked at without waiting.
+    waiting: Mutex<Waits>,
     refused_file: Mutex<RefusedFile>,
     settings: SpoolSettings,
     clock: Arc<dyn Clock>,
@@ -96,6 +113,7 @@ impl SpooledPublisher {
         let room = Arc::new(Semaphore::new(settings.batch_samples * BATCHES_WAITING));
         let shared = Arc::new(Shared {
             target,
+            waiting: Mutex::new(Waits::of(&spool)),
             spool: Mutex::new(spool),
             refused_file,
             settings,
@@ -119,7 +137,7 @@ impl SpooledPublisher {
         let shared = &self.shared;
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         PublisherCounts {
-            spool: shared.spool.lock().counts(),
+            spool: shared.waiting.lock().counts,
             delivered: count(&shared.delivered),
             refused: count(&shared.refused),
             expired: count(&shared.expired),
@@ -181,7 +199,8 @@ impl Shared {
 
     /// Gives samples to the target if nothing waits for it, else to the disk.
     async fn take(self: &Arc<Self>, mut samples: Vec<Sample>) -> Result<(), PublishError> {
-        if self.spool.lock().is_empty() {
+        let nothing_waits = self.waiting.lock().nothing;
+        if nothing_waits {
             let patience = Duration::from_secs_f64(self.settings.patience_seconds);
             let mut taken = 0;
             let delivery = self.deliver(&samples, &mut taken);
@@ -222,7 +241,13 @@ impl Shared {
         work: impl FnOnce(&mut Spool) -> Result<T, SpoolError> + Send + 'static,
     ) -> Result<T, String> {
         let shared = Arc::clone(self);
-        let done = tokio::task::spawn_blocking(move || work(&mut shared.spool.lock())).await;
+        let done = tokio::task::spawn_blocking(move || {
+            let mut spool = shared.spool.lock();
+            let done = work(&mut spool);
+            *shared.waiting.lock() = Waits::of(&spool);
+            done
+        })
+        .await;
         done.map_err(|error| error.to_string())?.map_err(|error| error.to_string())
     }
 }
