@@ -4,9 +4,12 @@
 //! A service: it stands on contracts of `drivers` and knows no adapter and no HTTP server. What computes (expressions,
 //! paths, transformers) is pure.
 
+pub mod expr;
 pub mod message;
 mod names;
+pub mod path;
 pub mod publish;
+pub mod python_regex;
 pub mod resources;
 pub mod signature;
 mod sink;

@@ -1,0 +1,71 @@
+//! Sorted lists.
+
+use std::cmp::Ordering;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use super::PathError;
+use super::find::{Datum, Finder, Place, Result, fail};
+use super::node::Node;
+use crate::expr;
+
+/// The elements of `datum` as one sorted list; of a map, its keys.
+pub(super) fn sorted<'a>(
+    finder: &mut Finder,
+    keys: &[(Node, bool)],
+    datum: &Datum<'a>,
+) -> Result<Vec<Datum<'a>>> {
+    let items = match &*datum.value() {
+        Value::Array(items) => items.clone(),
+        Value::Object(map) if keys.is_empty() => map.keys().map(|key| Value::from(key.as_str())).collect(),
+        other => return fail(format!("{other} cannot be sorted")),
+    };
+    let items = merge_sort(items, &mut |left, right| compare(finder, keys, left, right))?;
+    Ok(vec![Datum::made(Value::Array(items))])
+}
+
+fn compare(finder: &mut Finder, keys: &[(Node, bool)], left: &Value, right: &Value) -> Result<Ordering> {
+    let order = |left: &Value, right: &Value| {
+        let order = expr::order(left, right, "<").map_err(|error| PathError(error.to_string()))?;
+        Ok(order.unwrap_or(Ordering::Equal))
+    };
+    if keys.is_empty() {
+        return order(left, right);
+    }
+    let alone = |value: &Value| Datum::alone(Place::Made(Rc::new(value.clone())));
+    for (path, down) in keys {
+        let (left, right) = (finder.find(path, &alone(left))?, finder.find(path, &alone(right))?);
+        // What is missing, or there more than once, does not decide.
+        let ([left], [right]) = (&left[..], &right[..]) else { continue };
+        let (left, right) = (left.value(), right.value());
+        if expr::equal(&left, &right).map_err(|error| PathError(error.to_string()))? {
+            continue;
+        }
+        let found = order(&left, &right)?;
+        return Ok(if *down { found.reverse() } else { found });
+    }
+    Ok(Ordering::Equal)
+}
+
+/// A stable sort that takes any comparison, contradictory ones too (the standard library's may refuse them by a panic).
+fn merge_sort(
+    mut items: Vec<Value>,
+    compare: &mut dyn FnMut(&Value, &Value) -> Result<Ordering>,
+) -> Result<Vec<Value>> {
+    if items.len() < 2 {
+        return Ok(items);
+    }
+    let right = items.split_off(items.len() / 2);
+    let left = merge_sort(items, compare)?;
+    let right = merge_sort(right, compare)?;
+    let mut merged = Vec::with_capacity(left.len() + right.len());
+    let (mut left, mut right) = (left.into_iter().peekable(), right.into_iter().peekable());
+    while let (Some(a), Some(b)) = (left.peek(), right.peek()) {
+        let next = if compare(b, a)?.is_lt() { right.next() } else { left.next() };
+        merged.extend(next);
+    }
+    merged.extend(left);
+    merged.extend(right);
+    Ok(merged)
+}
