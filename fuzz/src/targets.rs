@@ -10,6 +10,9 @@ use nephometer_metric::query::{parse_filter, parse_filter_text, parse_predicate}
 use nephometer_model::time::{parse_float, parse_offset, parse_timespan, parse_timestamp};
 use nephometer_model::{Identity, PolicyTarget, SecretUrl, Timestamp, parse_python_uuid};
 use nephometer_openstack::policy::RuleSet;
+use nephometer_pipeline::expr::{Expression, Names, Value as ExpressionValue};
+use nephometer_pipeline::path::Path;
+use nephometer_pipeline::{NameKind, PipelineConfig};
 use nephometer_series::codec::{RawBlock, RollupBlock};
 use serde_json::Value;
 
@@ -39,6 +42,9 @@ pub(crate) const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("secret_url", secret_url),
     ("libvirt_reply", nephometer_polling::libvirt::read_any_reply),
     ("domain_xml", |data| with_text(data, |text| drop(nephometer_polling::libvirt::Description::read(text)))),
+    ("expression", expression),
+    ("path", path),
+    ("pipeline_file", |data| with_text(data, |text| drop(PipelineConfig::parse(text, NameKind::Meters)))),
 ];
 
 fn with_text(data: &[u8], take: impl FnOnce(&str)) {
@@ -103,6 +109,29 @@ fn policy_file(data: &[u8]) {
                 let explained = rules.explain(name, &target, identity).holds;
                 assert_eq!(rules.allows(name, &target, identity), explained, "{name}");
             }
+        }
+    });
+}
+
+/// A first line of JSON, which `value` means, and an expression.
+fn expression(data: &[u8]) {
+    with_text(data, |text| {
+        let (first, rest) = text.split_once('\n').unwrap_or(("null", text));
+        let value: Value = serde_json::from_str(first).unwrap_or_default();
+        let Ok(expression) = Expression::compile(rest) else { return };
+        let names = Names(vec![("value", ExpressionValue::from_json(&value))]);
+        drop(expression.evaluate(&names).and_then(|value| value.to_json()));
+    });
+}
+
+/// A first line of JSON to search, and a path.
+fn path(data: &[u8]) {
+    with_text(data, |text| {
+        let (first, rest) = text.split_once('\n').unwrap_or(("null", text));
+        let value: Value = serde_json::from_str(first).unwrap_or_default();
+        let Ok(path) = Path::compile(rest) else { return };
+        for found in path.find(&value).unwrap_or_default() {
+            found.path();
         }
     });
 }

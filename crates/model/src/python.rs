@@ -16,12 +16,26 @@ pub fn repr_str(text: &str) -> String {
             '\r' => quoted.push_str("\\r"),
             '\t' => quoted.push_str("\\t"),
             _ if c == quote => quoted.extend(['\\', c]),
-            _ if (c as u32) < 0x20 || c as u32 == 0x7f => quoted.push_str(&format!("\\x{:02x}", c as u32)),
+            _ if !is_printable(c) => quoted.push_str(&escape(c)),
             _ => quoted.push(c),
         }
     }
     quoted.push(quote);
     quoted
+}
+
+/// Whether Python shows a character as it is: it is no control, no separator but the space, and no format mark.
+fn is_printable(c: char) -> bool {
+    let invisible = matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    c == ' ' || !(c.is_control() || c.is_whitespace() || invisible)
+}
+
+fn escape(c: char) -> String {
+    match u32::from(c) {
+        code @ 0..=0xff => format!("\\x{code:02x}"),
+        code @ 0x100..=0xffff => format!("\\u{code:04x}"),
+        code => format!("\\U{code:08x}"),
+    }
 }
 
 /// `repr`, and `str`, of a float: as in JSON, but `nan`, `inf` and `-inf`.
@@ -87,6 +101,7 @@ mod tests {
         assert_eq!(repr_str("a'b\"c"), r#"'a\'b"c'"#);
         assert_eq!(repr_str("it's"), "\"it's\"");
         assert_eq!(repr_str("a'b\"c\n"), "'a\\'b\"c\\n'");
+        assert_eq!(repr_str("\u{85}\u{a0}\u{ad}é\u{2028}\u{7f}"), r"'\x85\xa0\xadé\u2028\x7f'");
         assert_eq!(str(&json!("plain")), "plain");
         assert_eq!(dumps(&json!({"é": [1.0, 2]})), r#"{"\u00e9": [1.0, 2]}"#);
     }

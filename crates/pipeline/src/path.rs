@@ -70,6 +70,11 @@ impl Path {
         &self.text
     }
 
+    /// Whether it looks at nothing but what is below `field` of the root.
+    pub fn stays_below(&self, field: &str) -> bool {
+        self.root.begins_with(field)
+    }
+
     /// All matches in `value`, in order, nulls included.
     pub fn find<'a>(&self, value: &'a Value) -> Result<Vec<Match<'a>>, PathError> {
         Finder::new().find_in(&self.root, value)

@@ -22,6 +22,7 @@ use nephometer_model::{Sample, Timestamp};
 use rustix::fs::FlockOperation;
 use xxhash_rust::xxh3::xxh3_64;
 
+pub(crate) use record::{decode as decode_samples, encode as encode_samples};
 pub use refused::RefusedFile;
 pub use settings::SpoolSettings;
 

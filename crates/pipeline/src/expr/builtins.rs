@@ -481,10 +481,13 @@ fn sorted<'a>(machine: &mut Machine<'_, 'a>, arguments: &mut Arguments<'a>) -> R
     machine.list(sorted.into_iter().map(|(_, item)| item).collect())
 }
 
-type Keyed<'a> = (Value<'a>, Value<'a>);
+pub(super) type Keyed<'a> = (Value<'a>, Value<'a>);
 
 /// A stable sort that takes any comparison, contradictory ones too.
-fn merge_sort<'a>(machine: &mut Machine<'_, 'a>, mut items: Vec<Keyed<'a>>) -> Result<Vec<Keyed<'a>>> {
+pub(super) fn merge_sort<'a>(
+    machine: &mut Machine<'_, 'a>,
+    mut items: Vec<Keyed<'a>>,
+) -> Result<Vec<Keyed<'a>>> {
     if items.len() < 2 {
         return Ok(items);
     }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use nephometer_model::python;
 
+use super::builtins::merge_sort;
 use super::error::{EvalError, Fault};
 use super::eval::{Machine, Result};
 use super::value::{Opaque, Thing, Value, json_key};
@@ -139,17 +140,14 @@ fn write_json<'a>(
         Value::Str(text) => write_json_text(text, style, out),
         Value::Dict(_) | Value::JsonMap(_) => {
             let Some(dict) = value.as_dict()? else { return Ok(()) };
-            let mut entries: Vec<(String, &Value<'a>)> = Vec::new();
-            for (key, value) in dict.entries() {
-                entries.push((json_key(key)?, value));
-            }
+            let mut entries = dict.entries().to_vec();
             if style.sort_keys {
-                entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+                entries = merge_sort(machine, entries)?;
             }
             out.push('{');
             for (at, (key, value)) in entries.iter().enumerate() {
                 separate(at, style, level + 1, out);
-                write_json_text(key, style, out);
+                write_json_text(&json_key(key)?, style, out);
                 out.push_str(": ");
                 write_json(machine, value, style, level + 1, out)?;
             }
@@ -202,7 +200,7 @@ fn write_json_text(text: &str, style: DumpStyle, out: &mut String) {
             '\t' => out.push_str("\\t"),
             '\u{8}' => out.push_str("\\b"),
             '\u{c}' => out.push_str("\\f"),
-            c if c < ' ' || (style.ensure_ascii && c >= '\u{7f}' && c != '\u{7f}') => {
+            c if c < ' ' || (style.ensure_ascii && c > '~') => {
                 for unit in c.encode_utf16(&mut [0; 2]) {
                     out.push_str(&format!("\\u{unit:04x}"));
                 }

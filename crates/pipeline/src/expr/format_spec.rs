@@ -300,7 +300,7 @@ pub(super) fn str_format<'a>(
     named: &[(&'a str, Value<'a>)],
 ) -> Result<String> {
     let mut out = String::new();
-    let (mut at, mut automatic) = (0, 0);
+    let (mut at, mut automatic, mut numbered) = (0, 0, false);
     while let Some(next) = template[at..].find(['{', '}']) {
         out.push_str(&template[at..at + next]);
         at += next;
@@ -325,10 +325,15 @@ pub(super) fn str_format<'a>(
             value.clone()
         } else {
             let number = if name.is_empty() { Ok(automatic) } else { name.parse::<usize>() };
-            automatic += usize::from(name.is_empty());
             let Ok(number) = number else {
                 return Err(EvalError::new(super::error::Fault::Key, python::repr_str(name)));
             };
+            (automatic, numbered) = (automatic + usize::from(name.is_empty()), numbered || !name.is_empty());
+            if automatic > 0 && numbered {
+                return Err(EvalError::of_value(
+                    "numbers of fields are given in some fields and not in others",
+                ));
+            }
             arguments.get(number).cloned().ok_or_else(|| {
                 let text = format!("Replacement index {number} out of range for positional args tuple");
                 EvalError::new(super::error::Fault::Index, text)

@@ -32,6 +32,38 @@ pub(super) enum Node {
     },
 }
 
+impl Node {
+    /// Whether the first step is `field`, and no later one leaves what is below it.
+    pub(super) fn begins_with(&self, field: &str) -> bool {
+        match self {
+            Self::Fields(names) => names.len() == 1 && names[0] == field,
+            Self::Child(left, right) if matches!(**left, Self::Root | Self::This) => right.begins_with(field),
+            Self::Child(left, right) | Self::Descendants(left, right) | Self::Where(left, right) => {
+                left.begins_with(field) && right.goes_down()
+            }
+            Self::Union(left, right) => left.begins_with(field) && right.begins_with(field),
+            _ => false,
+        }
+    }
+
+    /// Whether it only goes from a value to its parts.
+    fn goes_down(&self) -> bool {
+        match self {
+            Self::Root | Self::Parent => false,
+            Self::Child(left, right)
+            | Self::Descendants(left, right)
+            | Self::Where(left, right)
+            | Self::Union(left, right) => left.goes_down() && right.goes_down(),
+            Self::Arithmetic(left, _, right) => [left, right].iter().all(|side| match &***side {
+                Operand::Path(node) => node.goes_down(),
+                Operand::Constant(_) => true,
+            }),
+            // Elements that are judged and sorted are roots of their own.
+            _ => true,
+        }
+    }
+}
+
 #[derive(Debug, Clone)]
 pub(super) enum Operand {
     Path(Node),

@@ -10,6 +10,10 @@ use super::find::{Datum, Finder, Place, Result, fail};
 use super::node::Node;
 use crate::expr;
 
+/// So few elements are sorted exactly as Python sorts them, contradictory comparisons included: where something is missing,
+/// nothing decides.
+const FEW: usize = 64;
+
 /// The elements of `datum` as one sorted list; of a map, its keys.
 pub(super) fn sorted<'a>(
     finder: &mut Finder,
@@ -21,7 +25,8 @@ pub(super) fn sorted<'a>(
         Value::Object(map) if keys.is_empty() => map.keys().map(|key| Value::from(key.as_str())).collect(),
         other => return fail(format!("{other} cannot be sorted")),
     };
-    let items = merge_sort(items, &mut |left, right| compare(finder, keys, left, right))?;
+    let by = &mut |left: &Value, right: &Value| compare(finder, keys, left, right);
+    let items = if items.len() < FEW { insertion_sort(items, by) } else { merge_sort(items, by) }?;
     Ok(vec![Datum::made(Value::Array(items))])
 }
 
@@ -46,6 +51,33 @@ fn compare(finder: &mut Finder, keys: &[(Node, bool)], left: &Value, right: &Val
         return Ok(if *down { found.reverse() } else { found });
     }
     Ok(Ordering::Equal)
+}
+
+/// Finds the run that the list begins with, and inserts what follows it.
+fn insertion_sort(
+    mut items: Vec<Value>,
+    compare: &mut dyn FnMut(&Value, &Value) -> Result<Ordering>,
+) -> Result<Vec<Value>> {
+    if items.len() < 2 {
+        return Ok(items);
+    }
+    let down = compare(&items[1], &items[0])?.is_lt();
+    let mut run = 2;
+    while run < items.len() && compare(&items[run], &items[run - 1])?.is_lt() == down {
+        run += 1;
+    }
+    if down {
+        items[..run].reverse();
+    }
+    for next in run..items.len() {
+        let (mut from, mut to) = (0, next);
+        while from < to {
+            let middle = usize::midpoint(from, to);
+            if compare(&items[next], &items[middle])?.is_lt() { to = middle } else { from = middle + 1 }
+        }
+        items[from..=next].rotate_right(1);
+    }
+    Ok(items)
 }
 
 /// A stable sort that takes any comparison, contradictory ones too (the standard library's may refuse them by a panic).

@@ -122,3 +122,21 @@ fn samples_are_searched_by_their_fields() {
         assert_eq!(path.first(&map).unwrap().map(std::borrow::Cow::into_owned), expected);
     }
 }
+
+#[test]
+fn a_path_tells_whether_it_stays_below_a_field() {
+    for (path, stays) in [
+        ("resource_metadata.(instance_host|host)", true),
+        ("$.resource_metadata.a[0].b", true),
+        ("(resource_metadata.a)|(resource_metadata.b)", true),
+        ("resource_metadata..x", true),
+        ("resource_metadata.a|project_id", true),
+        ("(resource_metadata.a)|project_id", false),
+        ("resource_metadata.a.$.project_id", false),
+        ("resource_metadata.`parent`.project_id", false),
+        ("project_id", false),
+        ("$.resource_metadata.a + $.project_id", false),
+    ] {
+        assert_eq!(Path::compile(path).unwrap().stays_below("resource_metadata"), stays, "{path}");
+    }
+}

@@ -53,7 +53,7 @@ struct Read {
 }
 
 /// Samples as bytes.
-pub(super) fn encode(samples: &[Sample]) -> io::Result<Vec<u8>> {
+pub(crate) fn encode(samples: &[Sample]) -> io::Result<Vec<u8>> {
     let mut places: HashMap<*const Map<String, Value>, u32> = HashMap::new();
     let mut written = Written { metadata: Vec::new(), rows: Vec::with_capacity(samples.len()) };
     for sample in samples {
@@ -87,7 +87,7 @@ pub(super) fn encode(samples: &[Sample]) -> io::Result<Vec<u8>> {
 }
 
 /// The samples that [`encode`] has written.
-pub(super) fn decode(bytes: &[u8]) -> io::Result<Vec<Sample>> {
+pub(crate) fn decode(bytes: &[u8]) -> io::Result<Vec<Sample>> {
     // The frame says how much it holds; what says more than a record can hold is none of ours.
     let plain_bytes = zstd::zstd_safe::get_frame_content_size(bytes).ok().flatten();
     let plain_bytes = plain_bytes.and_then(|size| usize::try_from(size).ok());
