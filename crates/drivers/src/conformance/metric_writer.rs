@@ -62,7 +62,7 @@ fn policy(name: &str) -> NewArchivePolicy {
 
 fn fields(value: Value) -> Map<String, Value> {
     match value {
-        Value::Object(fields) => fields,
+        Value::Object(map) => map,
         _ => Map::new(),
     }
 }
@@ -181,7 +181,8 @@ pub async fn resources_are_made_once(service: &Service) {
     let whole = json!({"id": id, "name": "é", "user_id": "u", "project_id": "p"});
     assert_eq!(make(whole.clone()).await, Ok(Made::New));
     assert_eq!(make(whole).await, Ok(Made::Existing));
-    assert!(make(json!({"id": "of no/uuid", "name": "n"})).await.is_err(), "slashes are not supported");
+    let slashes = make(json!({"id": "of no/uuid", "name": "n"})).await;
+    assert!(slashes.is_err(), "slashes are not supported");
     assert_eq!(make(json!({"id": "of-no-uuid", "name": "n"})).await, Ok(Made::New));
     let absent = writer.create_resource("absent", &fields(json!({"id": id}))).await;
     assert!(matches!(absent, Err(MetricWriteError::NotFound(_))), "{absent:?}");

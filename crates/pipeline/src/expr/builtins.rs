@@ -211,7 +211,7 @@ fn parse_int<'a>(text: &str, base: u32) -> Result<Value<'a>> {
     let by_prefix = [("0x", 16), ("0o", 8), ("0b", 2)].into_iter().find(|(known, _)| prefix == *known);
     let (digits, base) = match by_prefix {
         Some((_, found)) if base == 0 || base == found => (&digits[2..], found),
-        _ if base == 0 && digits.starts_with('0') && digits.trim_matches(['0', '_']) != "" => {
+        _ if base == 0 && digits.starts_with('0') && !digits.trim_matches(['0', '_']).is_empty() => {
             return Err(invalid());
         }
         _ => (digits, if base == 0 { 10 } else { base }),

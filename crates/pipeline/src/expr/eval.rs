@@ -341,7 +341,7 @@ impl<'s, 'a> Machine<'s, 'a> {
             Thing::Builtin(builtin) => builtins::call(machine, *builtin, arguments, named),
             Thing::Method(value, name) => methods::call(machine, value, name, arguments, named),
             Thing::Function(module, name) => modules::call(machine, *module, name, arguments, named),
-            Thing::Lambda(lambda, locals) => machine.call_lambda(lambda, locals, arguments, named),
+            Thing::Lambda(lambda, locals) => machine.call_lambda(lambda, locals, arguments, &named),
             Thing::Module(_) | Thing::Match(_) => {
                 Err(EvalError::of_type(format!("'{}' object is not callable", function.type_name())))
             }
@@ -354,7 +354,7 @@ impl<'s, 'a> Machine<'s, 'a> {
         lambda: &'a Lambda,
         locals: &Locals<'a>,
         arguments: Vec<Value<'a>>,
-        named: Vec<(&'a str, Value<'a>)>,
+        named: &[(&'a str, Value<'a>)],
     ) -> Result<Value<'a>> {
         if arguments.len() > lambda.parameters.len() {
             return Err(EvalError::of_type(format!(

@@ -71,7 +71,7 @@ impl Lexer<'_> {
             return self.number();
         }
         if let Some(prefix) = self.text_prefix() {
-            return self.text(prefix);
+            return self.text(&prefix);
         }
         if first == '_' || first.is_alphabetic() {
             let rest = self.rest();
@@ -132,7 +132,7 @@ impl Lexer<'_> {
                 text.push_str(&self.digits(|c| c.is_ascii_digit())?);
             }
         }
-        if whole && text.len() > 1 && text.starts_with('0') && text.trim_matches('0') != "" {
+        if whole && text.len() > 1 && text.starts_with('0') && !text.trim_matches('0').is_empty() {
             return self.error("leading zeros in whole numbers are not allowed", start);
         }
         let token =
@@ -162,7 +162,7 @@ impl Lexer<'_> {
         matches!(prefix.as_str(), "" | "r" | "u" | "f" | "fr" | "rf" | "b" | "br" | "rb").then_some(prefix)
     }
 
-    fn text(&mut self, prefix: String) -> Result<Token, ExpressionSyntaxError> {
+    fn text(&mut self, prefix: &str) -> Result<Token, ExpressionSyntaxError> {
         let start = self.at;
         if prefix.contains('b') {
             return self.error("bytes are not supported", start);

@@ -12,6 +12,9 @@ use crate::python_regex::{PythonRegex, Replacement};
 /// How deep paths may be nested: finding goes as deep.
 const MAX_DEPTH: usize = 100;
 
+/// Makes a node of what stands on both sides of an operator.
+type Make = fn(Box<Node>, Box<Node>) -> Node;
+
 type Parsed<T = Node> = Result<T, PathSyntaxError>;
 
 pub(super) fn parse(text: &str) -> Parsed {
@@ -135,7 +138,7 @@ impl Parser {
             let mut left = parser.brackets(first)?;
             // What grows to the left is as deep as it is long.
             for _ in parser.depth..=MAX_DEPTH {
-                let (make, binds): (fn(Box<Node>, Box<Node>) -> Node, u8) = match parser.peek() {
+                let (make, binds): (Make, u8) = match parser.peek() {
                     Token::DoubleDot => (Node::Descendants, 1),
                     Token::Symbol('.') => (Node::Child, 2),
                     Token::Symbol('|') => (Node::Union, 3),

@@ -115,14 +115,14 @@ impl Journal {
         Ok(journal)
     }
 
-    fn error(&self, reason: impl ToString) -> StoreError {
+    fn error(&self, reason: &dyn std::fmt::Display) -> StoreError {
         StoreError::Io { path: self.path.clone(), reason: reason.to_string() }
     }
 
     /// Refuses where a write has failed before: what the disk has made of it is unknown.
     pub(super) fn usable(&self) -> Result<(), StoreError> {
         match &self.failed {
-            Some(reason) => Err(self.error(reason)),
+            Some(reason) => Err(self.error(&reason)),
             None => Ok(()),
         }
     }
@@ -130,17 +130,17 @@ impl Journal {
     fn fail(&mut self, source: &io::Error) -> StoreError {
         self.failed = Some(source.to_string());
         tracing::error!(path = %self.path.display(), %source, "pipelines that remember take nothing until the program starts anew");
-        self.error(source)
+        self.error(&source)
     }
 
     /// Puts a record at the end, and returns the position behind it.
     pub(super) fn append(&mut self, record: &Record) -> Result<u64, StoreError> {
         self.usable()?;
-        let bytes = frame(record).map_err(|source| self.error(source))?;
+        let bytes = frame(record).map_err(|source| self.error(&source))?;
         if let Err(source) = self.file.write_all_at(&bytes, self.length) {
             // A disk that is full may have room again; a record that is half there is cut off.
             if self.file.set_len(self.length).is_ok() {
-                return Err(self.error(source));
+                return Err(self.error(&source));
             }
             return Err(self.fail(&source));
         }

@@ -19,14 +19,14 @@ struct Chain {
 }
 
 impl Chain {
-    fn new(entries: Value) -> Self {
+    fn new(entries: &Value) -> Self {
         let entries = entries.as_array().unwrap();
         let transformers = entries.iter().map(|entry| Transformer::read(entry).unwrap()).collect();
         Self { transformers, stored: HashMap::new(), now: Timestamp::from_ns(START_NS), drops: Vec::new() }
     }
 
-    fn one(name: &str, parameters: Value) -> Self {
-        Self::new(json!([{"name": name, "parameters": parameters}]))
+    fn one(name: &str, parameters: &Value) -> Self {
+        Self::new(&json!([{"name": name, "parameters": parameters}]))
     }
 
     fn batch(&mut self, samples: Vec<Sample>) -> Vec<Sample> {
@@ -75,7 +75,7 @@ fn rounded(sample: &Sample) -> f64 {
 fn cpu_util() -> Chain {
     Chain::one(
         "rate_of_change",
-        json!({"target": {"name": "cpu_util", "unit": "%", "type": "gauge", "max": 100,
+        &json!({"target": {"name": "cpu_util", "unit": "%", "type": "gauge", "max": 100,
             "scale": "100.0 / (10**9 * (resource_metadata.cpu_number or 1))"}}),
     )
 }
@@ -110,7 +110,7 @@ fn cpu_util_is_the_share_of_all_vcpus() {
 
 #[test]
 fn rates_follow_upstreams_rules_and_mend_its_mistakes() {
-    let rate = |target: Value| Chain::one("rate_of_change", json!({"target": target}));
+    let rate = |target: Value| Chain::one("rate_of_change", &json!({"target": target}));
     // A number scales the rate, not the counter.
     assert_eq!(rate(json!({"scale": 2})).volumes(vec![cpu("a", 0, 1000), cpu("a", 10, 1100)]), [json!(20.0)]);
     assert_eq!(
@@ -142,7 +142,7 @@ fn rates_follow_upstreams_rules_and_mend_its_mistakes() {
 
 #[test]
 fn the_monotonic_clock_counts_where_it_can_be_believed() {
-    let mut chain = Chain::one("rate_of_change", json!({}));
+    let mut chain = Chain::one("rate_of_change", &json!({}));
     let at = |second, monotonic: f64, volume: i64| Sample {
         monotonic_time_seconds: Some(monotonic),
         ..cpu("a", second, volume)
@@ -156,7 +156,7 @@ fn the_monotonic_clock_counts_where_it_can_be_believed() {
 fn names_and_units_are_mapped() {
     let mut chain = Chain::one(
         "rate_of_change",
-        json!({
+        &json!({
             "source": {"map_from": {"name": "(disk\\.device|disk)\\.(read|write)\\.(bytes|requests)", "unit": "(B|request)"}},
             "target": {"map_to": {"name": "\\1.\\2.\\3.rate", "unit": "\\1/s"}, "type": "gauge"},
         }),
@@ -174,27 +174,29 @@ fn units_are_converted() {
     let temperature = |unit, volume: f64| sample(("temperature", MeterType::Gauge, unit), "r", 0, volume);
     let mut chain = Chain::one(
         "unit_conversion",
-        json!({"source": {"unit": "C"}, "target": {"unit": "F", "scale": "(volume * 1.8) + 32"}}),
+        &json!({"source": {"unit": "C"}, "target": {"unit": "F", "scale": "(volume * 1.8) + 32"}}),
     );
     let out = chain.batch(vec![temperature("C", 100.0), temperature("K", 5.0)]);
     assert_eq!((out[0].volume.clone(), &*out[0].unit), (Volume::Float(212.0), "F"));
     assert_eq!((out[1].volume.clone(), &*out[1].unit), (Volume::Float(5.0), "K"));
     let mut chain =
-        Chain::one("unit_conversion", json!({"target": {"unit": "B", "scale": 1024, "max": 5000}}));
+        Chain::one("unit_conversion", &json!({"target": {"unit": "B", "scale": 1024, "max": 5000}}));
     assert_eq!(
         chain.volumes(vec![cpu("a", 0, 2), cpu("a", 1, 9), cpu("a", 2, 1.5)]),
         [json!(2048), json!(5000.0), json!(1536.0)]
     );
     let mut chain =
-        Chain::one("unit_conversion", json!({"target": {"scale": "volume / resource_metadata.none"}}));
+        Chain::one("unit_conversion", &json!({"target": {"scale": "volume / resource_metadata.none"}}));
     assert_eq!(chain.volumes(vec![cpu("a", 0, 2)]), Vec::<Value>::new());
     assert_eq!(chain.drops, [DropReason::Expression]);
 }
 
 #[test]
 fn deltas_are_differences() {
-    let mut chain =
-        Chain::one("delta", json!({"target": {"name": "cpu.delta", "unit": "ignored"}, "growth_only": true}));
+    let mut chain = Chain::one(
+        "delta",
+        &json!({"target": {"name": "cpu.delta", "unit": "ignored"}, "growth_only": true}),
+    );
     let out: Vec<Sample> =
         [cpu("a", 0, 10), cpu("a", 10, 25), cpu("a", 20, 5), cpu("a", 30, 6), cpu("a", 5, 100)]
             .into_iter()
@@ -214,7 +216,7 @@ fn deltas_are_differences() {
 #[test]
 fn aggregates_are_means_sums_and_last_values() {
     let all = |meter_type, parameters: Value| {
-        let mut chain = Chain::one("aggregator", parameters);
+        let mut chain = Chain::one("aggregator", &parameters);
         let meter = ("m", meter_type, "B");
         let out = chain.batch(vec![
             sample(meter, "r", 0, 1),
@@ -246,7 +248,7 @@ fn aggregates_are_means_sums_and_last_values() {
 fn aggregates_end_when_their_time_is_over() {
     let mut chain = Chain::one(
         "aggregator",
-        json!({"retention_time": 60, "timestamp": "last", "resource_metadata": "drop"}),
+        &json!({"retention_time": 60, "timestamp": "last", "resource_metadata": "drop"}),
     );
     let meter = ("m", MeterType::Delta, "B");
     assert_eq!(chain.batch(vec![sample(meter, "r", 0, 1)]).len(), 0);
@@ -272,7 +274,7 @@ fn owners_keep_aggregates_apart_unless_they_are_merged() {
         (json!({"size": 2, "project_id": "last"}), vec!["q"]),
         (json!({"size": 2, "project_id": "whatever"}), vec!["q"]),
     ] {
-        let out = Chain::one("aggregator", parameters).batch(vec![of("p", 0), of("q", 1)]);
+        let out = Chain::one("aggregator", &parameters).batch(vec![of("p", 0), of("q", 1)]);
         let projects: Vec<_> =
             out.iter().map(|sample| sample.project_id.clone().unwrap().to_string()).collect();
         assert_eq!(projects, expected);
@@ -281,7 +283,7 @@ fn owners_keep_aggregates_apart_unless_they_are_merged() {
 
 #[test]
 fn samples_accumulate() {
-    let mut chain = Chain::one("accumulator", json!({"size": 3}));
+    let mut chain = Chain::one("accumulator", &json!({"size": 3}));
     assert_eq!(chain.batch(vec![cpu("a", 0, 0), cpu("a", 1, 1)]).len(), 0);
     let out = chain.batch(vec![cpu("a", 2, 2), cpu("a", 3, 3)]);
     assert_eq!(
@@ -289,9 +291,9 @@ fn samples_accumulate() {
         [json!(0), json!(1), json!(2), json!(3)]
     );
     assert!(chain.stored.is_empty());
-    assert_eq!(Chain::one("accumulator", json!({"size": 0})).batch(vec![cpu("a", 0, 0)]).len(), 1);
+    assert_eq!(Chain::one("accumulator", &json!({"size": 0})).batch(vec![cpu("a", 0, 0)]).len(), 1);
     // What one lets go, the next takes, within one batch.
-    let mut chain = Chain::new(json!([
+    let mut chain = Chain::new(&json!([
         {"name": "accumulator", "parameters": {"size": 2}},
         {"name": "aggregator", "parameters": {"size": 2}},
     ]));
@@ -304,7 +306,7 @@ fn samples_accumulate() {
 fn arithmetic_waits_for_its_operands() {
     let target = json!({"name": "memory_util", "unit": "%", "type": "gauge",
         "expr": "100 * $(memory.usage) / $(memory-total).volume or $(memory.usage).resource_metadata.x"});
-    let mut chain = Chain::one("arithmetic", json!({"target": target}));
+    let mut chain = Chain::one("arithmetic", &json!({"target": target}));
     let usage = |resource, second, volume: i64| {
         sample(("memory.usage", MeterType::Gauge, "MB"), resource, second, volume)
     };

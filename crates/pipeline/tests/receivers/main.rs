@@ -53,7 +53,7 @@ pub(crate) fn samples(count: u32) -> Vec<Sample> {
     let sample = |number: u32| {
         let mut sample =
             Sample::new(&meters[number as usize % 3], f64::from(number) + 0.5, format!("id-{number}"));
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             sample.volume = i64::from(number).into();
         }
         sample.resource_id = Some(format!("resource-{}/x", number % 2).into());
