@@ -120,12 +120,6 @@ impl Draft {
             rule,
         })
     }
-
-    /// The lists of actions with their names, in the order in which they are judged.
-    pub fn actions(&self) -> impl Iterator<Item = &String> {
-        let lists = [&self.ok_actions, &self.alarm_actions, &self.insufficient_data_actions];
-        lists.into_iter().flatten().flatten()
-    }
 }
 
 /// The new state that the body of `PUT …/state` asks for.

@@ -110,7 +110,7 @@ impl Listed {
     }
 }
 
-/// The words that stand for true and false, in any case.
+/// The words that Aodh takes for true and false, in any case.
 pub(crate) fn boolean(text: &str) -> Option<bool> {
     match text.trim().to_ascii_lowercase().as_str() {
         "1" | "t" | "true" | "on" | "y" | "yes" => Some(true),

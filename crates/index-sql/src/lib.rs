@@ -34,7 +34,6 @@ pub use index::SqlIndex;
 pub use postgres::{PostgresSettings, TlsError, TlsMode};
 pub use sqlite::SqliteSettings;
 
-use postgres::chain as postgres_chain;
 use session::Failure;
 
 /// Why a database cannot be used.

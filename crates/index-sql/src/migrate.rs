@@ -1,10 +1,10 @@
 //! The schema and how it changes: numbered steps in each database's own words, each applied once, in order.
 
 use deadpool_postgres::{Client, Transaction};
+use nephometer_model::with_causes;
 use rusqlite::Connection;
 
 use crate::OpenError;
-use crate::postgres_chain;
 
 /// The steps: SQLite's text and PostgreSQL's. Released steps never change; new ones are added at the end.
 const STEPS: [(&str, &str); 4] = [
@@ -63,7 +63,7 @@ pub(crate) fn sqlite(connection: &mut Connection) -> Result<(), OpenError> {
 
 /// Brings a PostgreSQL database up to date; processes that start together take turns.
 pub(crate) async fn postgres(client: &mut Client) -> Result<(), OpenError> {
-    let failed = |error: tokio_postgres::Error| OpenError::Database(postgres_chain(&error));
+    let failed = |error: tokio_postgres::Error| OpenError::Database(with_causes(&error));
     let mut transaction = client.transaction().await.map_err(failed)?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&ADVISORY_LOCK]).await.map_err(failed)?;
     transaction
@@ -97,7 +97,7 @@ async fn make_trigrams(transaction: &mut Transaction<'_>) -> Result<(), tokio_po
         Ok(()) => savepoint.commit().await,
         Err(error) => {
             savepoint.rollback().await?;
-            let reason = postgres_chain(&error);
+            let reason = with_causes(&error);
             tracing::info!(reason, "the index does without PostgreSQL's extension pg_trgm");
             Ok(())
         }

@@ -4,6 +4,7 @@
 //! may not be async, and knows neither HTTP nor SQL nor files.
 
 mod alarm;
+mod causes;
 mod clock;
 mod filter;
 mod id;
@@ -26,6 +27,7 @@ pub use alarm::{
     MissingData, Notification, Operator, PrometheusRule, Quota, ResourceRule, ResourcesRule, Severity,
     SubRule, Threshold, TimeConstraint,
 };
+pub use causes::with_causes;
 pub use clock::{Clock, IdSource, ManualClock, SystemClock};
 pub use filter::{Comparison, Filter, FilterValue};
 pub use id::{

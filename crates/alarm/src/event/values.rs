@@ -8,6 +8,7 @@ use nephometer_model::{EventCondition, Operator, Timestamp, python};
 use serde_json::Value;
 
 use super::Event;
+use crate::query::boolean;
 
 /// A value with its kind.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,15 +29,6 @@ pub(super) enum EventValue {
 fn whole(text: &str) -> Option<i64> {
     let text = text.trim();
     text.strip_prefix('+').unwrap_or(text).replace('_', "").parse().ok()
-}
-
-/// The words that Aodh takes for true and false.
-fn boolean(text: &str) -> Option<bool> {
-    match text.trim().to_ascii_lowercase().as_str() {
-        "1" | "t" | "true" | "on" | "y" | "yes" => Some(true),
-        "0" | "f" | "false" | "off" | "n" | "no" => Some(false),
-        _ => None,
-    }
 }
 
 /// A time in ISO 8601, without a zone in UTC.

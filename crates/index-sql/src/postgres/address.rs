@@ -4,12 +4,11 @@
 use std::borrow::Cow;
 use std::path::PathBuf;
 
-use nephometer_model::closest_name;
+use nephometer_model::{closest_name, with_causes};
 use percent_encoding::percent_decode_str;
 use tokio_postgres::Config;
 use tokio_postgres::config::{Host, SslMode};
 
-use super::chain;
 use super::tls::{Mode, Roots, TlsError, TlsOptions};
 use crate::OpenError;
 
@@ -79,7 +78,7 @@ pub(super) fn parse(text: &str) -> Result<(Config, TlsOptions), OpenError> {
 
 /// Why a connection string is not understood. An unknown name is not repeated: it may be a piece of a password.
 fn reason(error: &tokio_postgres::Error) -> String {
-    let text = chain(error);
+    let text = with_causes(error);
     match text.split_once("unknown option `") {
         None => text,
         Some((_, name)) => match closest_name(name.trim_end_matches('`'), OPTIONS) {

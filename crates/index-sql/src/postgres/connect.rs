@@ -6,6 +6,7 @@ use std::io;
 use std::pin::Pin;
 
 use deadpool_postgres::{Connect, PoolError};
+use nephometer_model::with_causes;
 use rustls::{AlertDescription, CertificateError};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
@@ -13,7 +14,6 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
 use tokio_postgres::{Client, Config, Error, NoTls, Socket};
 
-use super::chain;
 use super::tls::{Mode, Tls};
 
 /// Connects for the pool.
@@ -57,7 +57,7 @@ where
     let (client, connection) = config.connect(tls).await?;
     let driver = tokio::spawn(async move {
         if let Err(error) = connection.await {
-            tracing::warn!(reason = chain(&error), "a connection to PostgreSQL was lost");
+            tracing::warn!(reason = with_causes(&error), "a connection to PostgreSQL was lost");
         }
     });
     Ok((client, driver))
@@ -65,7 +65,7 @@ where
 
 /// What went wrong while connecting, with what an operator can do about it.
 pub(super) fn explained(error: &PoolError) -> String {
-    let text = chain(error);
+    let text = with_causes(error);
     let advice = match error {
         PoolError::Backend(error) => advice(error),
         PoolError::Timeout(_) => Some("the server does not answer in time"),

@@ -5,12 +5,12 @@ use std::error::Error;
 
 use async_trait::async_trait;
 use deadpool_postgres::Transaction;
+use nephometer_model::with_causes;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::private::BytesMut;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
-use super::chain;
 use crate::Failure;
 use crate::session::{Dialect, Session, Shared};
 use crate::value::{Batch, ColumnType, Row, Value};
@@ -70,7 +70,7 @@ impl Session for PostgresSession<'_> {
         let sql = format!("SELECT array_agg(k.key) FROM ({search}) AS k(key)");
         let rows = self.rows_once(&sql, params).await?;
         let keys = rows.first().map_or(Ok(None), |row| row.try_get::<_, Option<Vec<i64>>>(0));
-        Ok(keys.map_err(|error| Failure::Internal(chain(&error)))?.unwrap_or_default())
+        Ok(keys.map_err(|error| Failure::Internal(with_causes(&error)))?.unwrap_or_default())
     }
 
     async fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64, Failure> {
@@ -239,7 +239,7 @@ fn row(row: &tokio_postgres::Row) -> Result<Row, Failure> {
             Type::UUID => row.try_get::<_, Option<Uuid>>(index).map(Value::from),
             _ => row.try_get::<_, Option<String>>(index).map(Value::from),
         };
-        value.map_err(|error| Failure::Internal(chain(&error)))
+        value.map_err(|error| Failure::Internal(with_causes(&error)))
     };
     let cells: Result<Vec<_>, _> = row.columns().iter().enumerate().map(cell).collect();
     cells.map(Row::new)
@@ -248,7 +248,7 @@ fn row(row: &tokio_postgres::Row) -> Result<Row, Failure> {
 /// What a caller should think of PostgreSQL's error. Operations look before they write, so a violated constraint
 /// means that somebody else was quicker: the next attempt will see it.
 pub(crate) fn failure(error: &tokio_postgres::Error) -> Failure {
-    let text = format!("PostgreSQL: {}", chain(error));
+    let text = format!("PostgreSQL: {}", with_causes(error));
     let Some(code) = error.code() else {
         return if error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>()) {
             Failure::Unavailable(text)

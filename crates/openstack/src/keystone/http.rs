@@ -1,7 +1,6 @@
 //! HTTP towards services: TLS as configured, deadlines, and retries with growing, uneven pauses where a retry can help
 //! and cannot do harm.
 
-use std::error::Error as _;
 use std::fmt;
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -10,7 +9,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode, header};
-use nephometer_model::Clock;
+use nephometer_model::{Clock, with_causes};
 use reqwest::{Certificate, Identity, Url};
 
 use super::error::{KeystoneError, Problem, shown};
@@ -113,13 +112,13 @@ impl Transport {
         let built = match builder.build() {
             // A small container may have no certificates at all, and need none.
             Err(error) if of_system => {
-                tracing::warn!(reason = chain(&error), "no certificate of the system is trusted");
+                tracing::warn!(reason = with_causes(&error), "no certificate of the system is trusted");
                 client(options)?.tls_certs_only([]).build()
             }
             built => built,
         };
         let client = built.map_err(|error| {
-            let reason = format!("cannot set up TLS: {}", chain(&error));
+            let reason = format!("cannot set up TLS: {}", with_causes(&error));
             KeystoneError::Settings(vec![Problem::new("cafile", reason)])
         })?;
         Ok(Self { client, timeout: options.timeout, max_retries: options.max_retries, clock })
@@ -174,7 +173,7 @@ impl Transport {
         }
         let fault = |error: reqwest::Error| Fault {
             before_sending: error.is_connect() || error.is_builder(),
-            reason: chain(&error.without_url()),
+            reason: with_causes(&error.without_url()),
         };
         let mut response = request.send().await.map_err(fault)?;
         let (status, headers) = (response.status(), response.headers().clone());
@@ -232,21 +231,6 @@ fn client(options: &HttpOptions) -> Result<reqwest::ClientBuilder, KeystoneError
 /// What the service asks to wait, where it says so in seconds.
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok().map(Duration::from_secs)
-}
-
-/// An error and its causes, each said once.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 fn problem(field: &str, path: &std::path::Path, reason: &str) -> KeystoneError {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nephometer_drivers::DeliveryFailure;
+use nephometer_model::with_causes;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Url};
 
@@ -68,12 +69,12 @@ impl Clients {
         let built = match verifying(&settings)?.build() {
             // A small container may have no certificates at all, and need none.
             Err(error) if settings.ca_file.is_none() => {
-                tracing::warn!(reason = chain(&error), "no certificate of the system is trusted");
+                tracing::warn!(reason = with_causes(&error), "no certificate of the system is trusted");
                 verifying(&settings)?.tls_certs_only([]).build()
             }
             built => built,
         };
-        let tls = |error: reqwest::Error| WebhookError::Tls(chain(&error));
+        let tls = |error: reqwest::Error| WebhookError::Tls(with_causes(&error));
         let trusting = builder(&settings)?.tls_danger_accept_invalid_certs(true).build().map_err(tls)?;
         Ok(Self { verifying: built.map_err(tls)?, trusting, settings })
     }
@@ -177,23 +178,8 @@ pub(super) fn failure(error: reqwest::Error, url: &Url) -> DeliveryFailure {
         }
         cause = inner.source();
     }
-    let reason = format!("{}: {}", shown(url), chain(&error));
+    let reason = format!("{}: {}", shown(url), with_causes(&error));
     if error.is_builder() { DeliveryFailure::Final(reason) } else { DeliveryFailure::later(reason) }
-}
-
-/// An error and its causes, each said once.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]
