@@ -17,12 +17,12 @@ PROJECTS = 4
 ALARMS_OF_A_PROJECT = 50
 # Alarms that are new in a round: their targets are not held by a notifier that was killed before.
 FRESH_ALARMS = 20
-# A new server evaluates when the leases of the one that was killed have ended.
+# A new server evaluates, and delivers what was being delivered, when the one that was killed counts as dead.
 LEASE_SECONDS = 6.0
 WORK_SECONDS = 30.0
 SETTLE_SECONDS = 90.0
-# Messages that a killed notifier had taken are free again when their leases have ended.
-QUIET_SECONDS = 200.0
+# A receiver that refused or hung is tried again after pauses.
+QUIET_SECONDS = 60.0
 PATIENCE_SECONDS = 900.0
 
 

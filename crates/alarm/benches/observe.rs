@@ -10,8 +10,8 @@ use nephometer_alarm::evaluate::{
     Evaluator, EvaluatorParts, EvaluatorSettings, Recorder, Recording, Sources,
 };
 use nephometer_drivers::{
-    AlarmLimits, AlarmStore, DataPoints, LeaseStore, MetricRead, MetricReadError, MetricReader, SeriesRun,
-    WriteObserver, WriteWatch,
+    AlarmLimits, AlarmStore, ChangeRecord, DataPoints, LeaseStore, MetricRead, MetricReadError, MetricReader,
+    SeriesRun, WriteObserver, WriteWatch,
 };
 use nephometer_index_sql::{SqlIndex, SqliteSettings};
 use nephometer_model::{
@@ -87,7 +87,9 @@ fn observer() -> Arc<WriteWatch> {
     let settings = SqliteSettings::at(directory.path().join("index.sqlite"));
     let index = SqlIndex::open_sqlite(&settings, Arc::clone(&clock) as Arc<dyn Clock>).expect("an index");
     let index = Arc::new(index);
-    runtime.block_on(index.create(alarm(), None, AlarmLimits::default())).expect("an alarm");
+    runtime
+        .block_on(index.create(alarm(), ChangeRecord::default(), AlarmLimits::default()))
+        .expect("an alarm");
     let parts = EvaluatorParts {
         sources: Sources {
             reader: Arc::new(Even),

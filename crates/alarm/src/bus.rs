@@ -1,10 +1,11 @@
-//! Alarms on the cloud's message bus: events that come in, and messages between upstream's programs and ours, in either
-//! direction. Knows no AMQP: what carries messages is a contract.
+//! Alarms on the cloud's message bus: events that come in, messages between upstream's programs and ours, in either
+//! direction, and what changes of alarms there are. Knows no AMQP: what carries messages is a contract.
 
 #[cfg(test)]
 mod tests;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use nephometer_drivers::{
@@ -16,15 +17,20 @@ use serde_json::{Map, Value};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
+use crate::announce::{self, written};
 use crate::definition::ActionScheme;
 use crate::event::{EventListener, events_of};
-use crate::notify::{Address, Notifier, Notifiers};
+use crate::notify::{Address, Notifier, Notifiers, Parcel};
 
 /// What upstream's evaluator calls itself and its messages.
 const PUBLISHER: &str = "alarming.evaluator";
 const EVENT_TYPE: &str = "alarm.update";
-/// The priority of all messages about alarms.
+/// The priority of messages from evaluators to notifiers, and of events.
 pub const PRIORITY: &str = "sample";
+/// The priority of notifications about changes.
+pub const CHANGE_PRIORITY: &str = announce::PRIORITY;
+/// A message that the bus did not take is sent again after so long at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// Upstream's topics: of events for alarms, and of messages from evaluators to notifiers.
 pub const EVENT_TOPIC: &str = "alarm.all";
 /// See [`EVENT_TOPIC`].
@@ -137,17 +143,57 @@ impl BusNotifier {
 
 #[async_trait]
 impl Notifier for BusNotifier {
-    async fn deliver(&self, _: &Address, delivery: &Delivery) -> Result<(), DeliveryFailure> {
-        let message = message_of(delivery, self.clock.now_micros())?;
-        let sent = self.sink.send(&self.destination, &[message]).await;
+    async fn deliver(&self, _: &Address, parcel: &Parcel) -> Result<(), DeliveryFailure> {
+        let now = self.clock.now_micros();
+        let messages = parcel.deliveries().iter().map(|delivery| message_of(delivery, now));
+        let messages = messages.collect::<Result<Vec<_>, _>>()?;
+        let sent = self.sink.send(&self.destination, &messages).await;
         sent.map_err(|error| DeliveryFailure::later(error.to_string()))
     }
+
+    fn longest_pause(&self) -> Option<Duration> {
+        Some(LONGEST_PAUSE)
+    }
+}
+
+/// Tells of changes of alarms on the bus.
+pub struct ChangeNotifier {
+    /// The bus.
+    pub sink: Arc<dyn MessageSink>,
+    /// Where they are told.
+    pub destinations: Vec<Destination>,
+}
+
+impl ChangeNotifier {
+    /// The scheme that it carries out.
+    pub const SCHEMES: [ActionScheme; 1] = [ActionScheme::Bus];
+}
+
+#[async_trait]
+impl Notifier for ChangeNotifier {
+    async fn deliver(&self, _: &Address, parcel: &Parcel) -> Result<(), DeliveryFailure> {
+        let told = parcel.deliveries().iter().map(|delivery| announce::notification(&delivery.message));
+        let told = told.collect::<Result<Vec<_>, _>>().map_err(|error| unreadable(&error))?;
+        for destination in &self.destinations {
+            let sent = self.sink.send(destination, &told).await;
+            sent.map_err(|error| DeliveryFailure::later(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn longest_pause(&self) -> Option<Duration> {
+        Some(LONGEST_PAUSE)
+    }
+}
+
+fn unreadable(error: &serde_json::Error) -> DeliveryFailure {
+    DeliveryFailure::Final(format!("the message cannot be read: {error}"))
 }
 
 /// The message that asks upstream's notifier for a delivery; the same at each attempt but for its time.
 fn message_of(delivery: &Delivery, now: Timestamp) -> Result<BusMessage, DeliveryFailure> {
-    let told: Map<String, Value> = serde_json::from_str(&delivery.message.payload)
-        .map_err(|error| DeliveryFailure::Final(format!("the message cannot be read: {error}")))?;
+    let told: Map<String, Value> =
+        serde_json::from_str(&delivery.message.payload).map_err(|error| unreadable(&error))?;
     let mut payload = Map::new();
     payload.insert("actions".to_owned(), vec![delivery.message.action.clone()].into());
     payload.extend(told);
@@ -157,15 +203,8 @@ fn message_of(delivery: &Delivery, now: Timestamp) -> Result<BusMessage, Deliver
         publisher_id: PUBLISHER.to_owned(),
         event_type: EVENT_TYPE.to_owned(),
         priority: PRIORITY.to_uppercase(),
-        timestamp: spaced(now),
+        timestamp: written(now).replace('T', " "),
         payload: Value::Object(payload),
         ..BusMessage::default()
     })
-}
-
-/// `2026-01-02 03:04:05.678901`, as oslo.messaging writes times.
-fn spaced(at: Timestamp) -> String {
-    let text = at.isoformat().replace('T', " ");
-    let text = text.trim_end_matches("+00:00");
-    if text.contains('.') { text.to_owned() } else { format!("{text}.000000") }
 }

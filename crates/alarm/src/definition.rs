@@ -4,6 +4,7 @@
 mod actions;
 mod composite;
 mod fields;
+mod grouping;
 mod rules;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,7 @@ use serde_json::Value;
 
 pub use actions::{ActionScheme, bare, is_trust, shown, without_trust};
 pub(crate) use fields::{Fields, invalid, not_a_list};
+pub use grouping::{GroupKey, Grouping, GroupingError};
 
 use crate::time::{TimeConstraintError, Windows};
 

@@ -22,6 +22,6 @@ mod tests;
 pub use ask::Sources;
 pub use evaluator::{Evaluator, EvaluatorHandle, EvaluatorParts, EvaluatorSettings};
 pub use preview::{PreviewError, PreviewRequest, PreviewTransition, Previewed, preview};
-pub use record::{GroupKey, Grouping, Occasion, Recorder, Recording, payload};
+pub use record::{Occasion, Recorder, Recording, payload};
 pub use silence::{Silences, check_filter};
 pub use status::{EvaluatorStatus, Lag};

@@ -7,14 +7,17 @@
 mod address;
 mod dispatcher;
 mod lanes;
+mod life;
 mod local;
 mod networks;
 mod pace;
+mod parcel;
 mod services;
 mod webhook;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use nephometer_drivers::{Delivery, DeliveryFailure};
@@ -27,14 +30,22 @@ pub use address::Address;
 pub use dispatcher::{Dispatcher, DispatcherHandle, DispatcherParts, DispatcherSettings, DispatcherStatus};
 pub use local::{LogNotifier, TestNotifier};
 pub use networks::{Closed, NetworkError, Networks};
+pub use parcel::Parcel;
 pub use services::{HeatNotifier, ZaqarNotifier};
 pub use webhook::{WebhookError, WebhookNotifier, WebhookSettings};
 
 /// Tells targets of some schemes.
 #[async_trait]
 pub trait Notifier: Send + Sync {
-    /// One attempt.
-    async fn deliver(&self, address: &Address, delivery: &Delivery) -> Result<(), DeliveryFailure>;
+    /// One attempt. Where the parcel holds several messages, they are told as one, or one after the other where the target
+    /// knows no groups.
+    async fn deliver(&self, address: &Address, parcel: &Parcel) -> Result<(), DeliveryFailure>;
+
+    /// How long a message rests between attempts at most, for a target that is one for all and nobody's but the cloud's own;
+    /// there its attempts are not counted. Nothing for targets that are treated as configured.
+    fn longest_pause(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// Who carries out which actions.
@@ -59,14 +70,23 @@ impl Notifiers {
         self
     }
 
-    async fn deliver(&self, address: &Address, delivery: &Delivery) -> Result<(), DeliveryFailure> {
+    async fn deliver(&self, address: &Address, parcel: &Parcel) -> Result<(), DeliveryFailure> {
         let Some(notifier) = self.by_scheme.get(&address.scheme) else {
             let text =
                 "actions of this scheme are not carried out: the service that they need is not configured";
             return Err(DeliveryFailure::Final(text.to_owned()));
         };
-        notifier.deliver(address, delivery).await
+        notifier.deliver(address, parcel).await
     }
+
+    /// See [`Notifier::longest_pause`].
+    fn longest_pause(&self, scheme: ActionScheme) -> Option<Duration> {
+        self.by_scheme.get(&scheme)?.longest_pause()
+    }
+}
+
+fn nanos(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// What a message says, taken from its payload.

@@ -31,6 +31,8 @@ pub use trusts::TrustKeeper;
 pub struct AlarmSettings {
     /// Whether changes are recorded.
     pub record_history: bool,
+    /// Whether changes that are recorded, and deletions, are told on the message bus.
+    pub announce: bool,
     /// Most actions of each list of an alarm; nothing for no limit.
     pub max_actions: Option<usize>,
     /// Most alarms of a project without a quota of its own; nothing for no limit.
@@ -49,6 +51,7 @@ impl Default for AlarmSettings {
     fn default() -> Self {
         Self {
             record_history: true,
+            announce: false,
             max_actions: None,
             project_quota: None,
             user_quota: None,

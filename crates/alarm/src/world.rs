@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nephometer_drivers::{
-    AlarmFilter, AlarmLimits, AlarmNews, AlarmStore, AlarmStoreError, AlarmValue, Applied, DataPoints,
-    Delivery, DeliveryEnd, IndexError, Lease, LeaseStore, MetricRead, MetricReadError, MetricReader,
-    MetricSubject, NewDelivery, OutboxCounts, Page, Silence, Transition, share_of,
+    AlarmFilter, AlarmLimits, AlarmNews, AlarmStore, AlarmStoreError, AlarmValue, Applied, ChangeRecord,
+    DataPoints, Delivery, DeliveryEnd, IndexError, Lease, LeaseStore, MetricRead, MetricReadError,
+    MetricReader, MetricSubject, NewDelivery, OutboxCounts, Page, Silence, Transition, share_of,
 };
 use nephometer_model::{
     Alarm, AlarmChange, AlarmCounts, AlarmId, AlarmRule, AlarmState, Clock, ManualClock, Operator, Quota,
@@ -276,7 +276,7 @@ impl AlarmStore for World {
     async fn create(
         &self,
         alarm: Alarm,
-        _change: Option<AlarmChange>,
+        _record: ChangeRecord,
         _limits: AlarmLimits,
     ) -> Result<Alarm, AlarmStoreError> {
         let id = alarm.id.clone();
@@ -298,14 +298,18 @@ impl AlarmStore for World {
         Ok(found.map(|(_, (alarm, _))| alarm.clone()).collect())
     }
 
-    async fn update(&self, _alarm: Alarm, _change: Option<AlarmChange>) -> Result<Alarm, AlarmStoreError> {
+    async fn update(&self, _alarm: Alarm, _record: ChangeRecord) -> Result<Alarm, AlarmStoreError> {
         Err(unavailable())
     }
 
-    async fn delete(&self, id: &AlarmId) -> Result<Alarm, AlarmStoreError> {
-        let alarm = self.alarm(&id.0);
+    async fn delete(
+        &self,
+        id: &AlarmId,
+        _version: i64,
+        _deliveries: Vec<NewDelivery>,
+    ) -> Result<(), AlarmStoreError> {
         self.state.lock().delete(id);
-        Ok(alarm)
+        Ok(())
     }
 
     async fn apply(&self, transitions: Vec<Transition>) -> Result<Vec<Applied>, AlarmStoreError> {
@@ -431,6 +435,10 @@ impl AlarmStore for World {
     }
 
     async fn delete_silence(&self, _id: Uuid) -> Result<bool, AlarmStoreError> {
+        Err(unavailable())
+    }
+
+    async fn expire_silences(&self, _before: Timestamp) -> Result<u64, AlarmStoreError> {
         Err(unavailable())
     }
 }

@@ -7,7 +7,7 @@ mod receiver;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nephometer_alarm::notify::{Address, Networks, Notifier, WebhookNotifier, WebhookSettings};
+use nephometer_alarm::notify::{Address, Networks, Notifier, Parcel, WebhookNotifier, WebhookSettings};
 use nephometer_drivers::{Delivery, DeliveryFailure, NewDelivery};
 use nephometer_model::{AlarmId, Clock, SystemClock, Timestamp};
 use nephometer_openstack::keystone::{NewTrust, Session};
@@ -53,7 +53,7 @@ async fn tell(notifier: &WebhookNotifier, action: &str) -> Result<(), DeliveryFa
         group: None,
     };
     let delivery = Delivery { message, created_at: Timestamp::default(), attempts: 0, last_error: None };
-    notifier.deliver(&Address::parse(action)?, &delivery).await
+    notifier.deliver(&Address::parse(action)?, &Parcel::one(delivery)).await
 }
 
 #[tokio::test]

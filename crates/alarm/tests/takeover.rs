@@ -11,8 +11,8 @@ use nephometer_alarm::evaluate::{
     Evaluator, EvaluatorHandle, EvaluatorParts, EvaluatorSettings, Recorder, Recording, Sources,
 };
 use nephometer_drivers::{
-    AlarmFilter, AlarmLimits, AlarmStore, DataPoints, LeaseStore, MetricRead, MetricReadError, MetricReader,
-    Page, SeriesRun, WriteObserver,
+    AlarmFilter, AlarmLimits, AlarmStore, ChangeRecord, DataPoints, LeaseStore, MetricRead, MetricReadError,
+    MetricReader, Page, SeriesRun, WriteObserver,
 };
 use nephometer_index_sql::{SqlIndex, SqliteSettings};
 use nephometer_model::{
@@ -160,7 +160,7 @@ async fn a_killed_evaluators_shares_are_taken_over_and_nothing_is_doubled() {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let index = Arc::new(SqlIndex::open_sqlite(&settings, clock).unwrap());
     for number in 0..ALARMS {
-        index.create(alarm(number), None, AlarmLimits::default()).await.unwrap();
+        index.create(alarm(number), ChangeRecord::default(), AlarmLimits::default()).await.unwrap();
     }
     let measures = Arc::new(Measures(AtomicBool::new(true)));
     let (one, one_task) = start(&index, &measures);

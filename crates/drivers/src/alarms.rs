@@ -15,6 +15,9 @@ pub const ALARM_SHARES: u16 = 64;
 /// The group of leases under which evaluators hold shares of alarms.
 pub const EVALUATORS: &str = "alarm-evaluators";
 
+/// The group in which notifiers say that they live; it has no shares.
+pub const NOTIFIERS: &str = "alarm-notifiers";
+
 /// Which share an alarm belongs to: FNV-1a of its id, which stays the same for ever.
 pub fn share_of(id: &AlarmId) -> u16 {
     let hash = id.0.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -115,6 +118,19 @@ pub struct AlarmLimits {
     pub user: Option<u64>,
 }
 
+/// The action by which changes of alarms are told on the cloud's message bus; no alarm can have it. Its messages outlive
+/// their alarm: that it was deleted is one of them.
+pub const BUS_ACTION: &str = "bus:";
+
+/// With what a message may go out as one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryGroup {
+    /// Messages of one project to one action go together where this is equal.
+    pub key: String,
+    /// How long a message waits for others at most, once it may be sent.
+    pub wait: Duration,
+}
+
 /// A message to one target, in the outbox until it was delivered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewDelivery {
@@ -130,8 +146,23 @@ pub struct NewDelivery {
     pub payload: String,
     /// Not to be sent before.
     pub not_before: Timestamp,
-    /// Messages to one target with equal keys may be sent as one when they are due together.
-    pub group: Option<String>,
+    /// Nothing where it goes out alone.
+    pub group: Option<DeliveryGroup>,
+}
+
+/// What is kept and told of a change of an alarm.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ChangeRecord {
+    /// For the alarm's history.
+    pub change: Option<AlarmChange>,
+    /// Who is told.
+    pub deliveries: Vec<NewDelivery>,
+}
+
+impl From<AlarmChange> for ChangeRecord {
+    fn from(change: AlarmChange) -> Self {
+        Self { change: Some(change), deliveries: Vec::new() }
+    }
 }
 
 /// A message that somebody has taken to deliver.
@@ -254,7 +285,7 @@ pub trait AlarmStore: Send + Sync {
     async fn create(
         &self,
         alarm: Alarm,
-        change: Option<AlarmChange>,
+        record: ChangeRecord,
         limits: AlarmLimits,
     ) -> Result<Alarm, AlarmStoreError>;
 
@@ -266,10 +297,16 @@ pub trait AlarmStore: Send + Sync {
     async fn alarms(&self, filter: &AlarmFilter, page: &Page) -> Result<Vec<Alarm>, AlarmStoreError>;
 
     /// Replaces an alarm that still has `alarm.version`, else fails with [`AlarmStoreError::Changed`].
-    async fn update(&self, alarm: Alarm, change: Option<AlarmChange>) -> Result<Alarm, AlarmStoreError>;
+    async fn update(&self, alarm: Alarm, record: ChangeRecord) -> Result<Alarm, AlarmStoreError>;
 
-    /// Removes an alarm with its history, counters and what waits for it in the outbox; gives it as it was.
-    async fn delete(&self, id: &AlarmId) -> Result<Alarm, AlarmStoreError>;
+    /// Removes an alarm that still has `version`, else fails with [`AlarmStoreError::Changed`]; with it go its history, its
+    /// counters and what waits for it in the outbox but for messages to the bus, to which `deliveries` are added.
+    async fn delete(
+        &self,
+        id: &AlarmId,
+        version: i64,
+        deliveries: Vec<NewDelivery>,
+    ) -> Result<(), AlarmStoreError>;
 
     /// Writes decisions, each whole or not at all, and tells what became of each.
     async fn apply(&self, transitions: Vec<Transition>) -> Result<Vec<Applied>, AlarmStoreError>;
@@ -303,8 +340,13 @@ pub trait AlarmStore: Send + Sync {
     async fn news(&self, since: &[(u16, i64)]) -> Result<AlarmNews, AlarmStoreError>;
 
     /// Takes up to `limit` messages that are due, those that are so for longest first, for `member` to deliver within
-    /// `length`; then they are free again. Of the messages of one alarm to one target only the oldest that waits can be
-    /// taken, and none while another one is being delivered.
+    /// `length`; then they are free again. What a member has that does not live any more is free at once. Of the messages
+    /// of one alarm to one target only the oldest that waits can be taken (with those of its group behind it), and none
+    /// while another one is being delivered. Messages of one alarm to one target come in their order.
+    /// Messages of a group come together: when one of them is due, those that may be sent come with it, as far as `limit`
+    /// reaches and none of the same target before them stays; those that were tried come when they are due.
+    /// Members live as [`LeaseStore::renew`](crate::LeaseStore::renew) of the group [`NOTIFIERS`] says; who does not,
+    /// takes nothing.
     async fn take_deliveries(
         &self,
         member: Uuid,
@@ -312,7 +354,8 @@ pub trait AlarmStore: Send + Sync {
         limit: u32,
     ) -> Result<Vec<Delivery>, AlarmStoreError>;
 
-    /// Says how deliveries ended; those that `member` does not hold any more are skipped.
+    /// Says how deliveries ended; those that `member` does not hold any more are skipped. What nobody has taken from it, it
+    /// holds, even if it was dead meanwhile. Messages of one alarm to one target that it took together end together.
     async fn end_deliveries(
         &self,
         member: Uuid,
@@ -346,4 +389,7 @@ pub trait AlarmStore: Send + Sync {
 
     /// Removes a silence; whether there was one.
     async fn delete_silence(&self, id: Uuid) -> Result<bool, AlarmStoreError>;
+
+    /// Forgets silences that ended before `before`; how many.
+    async fn expire_silences(&self, before: Timestamp) -> Result<u64, AlarmStoreError>;
 }

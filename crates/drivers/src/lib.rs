@@ -26,7 +26,8 @@ pub use alarm_actions::{
 pub use alarm_sources::{PoolMembers, PoolMembersError, PrometheusReader};
 pub use alarms::{
     ALARM_SHARES, AlarmFilter, AlarmLimits, AlarmNews, AlarmStore, AlarmStoreError, AlarmValue, Applied,
-    Delivery, DeliveryEnd, EVALUATORS, NewDelivery, OutboxCounts, Silence, Transition, share_of,
+    BUS_ACTION, ChangeRecord, Delivery, DeliveryEnd, DeliveryGroup, EVALUATORS, NOTIFIERS, NewDelivery,
+    OutboxCounts, Silence, Transition, share_of,
 };
 pub use auth::{
     AuthError, Authenticator, BasicAuthenticator, ClaimedIdentityAuthenticator, PolicyEnforcer,

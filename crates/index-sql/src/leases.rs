@@ -69,6 +69,14 @@ async fn live_members(session: &mut dyn Session, renewal: &Renewal) -> Result<BT
     session.query(sql, &[group]).await?.into_iter().map(|mut row| row.uuid()).collect()
 }
 
+/// Members of a group that live now.
+pub(crate) async fn living(session: &mut dyn Session, group: &str) -> Result<Vec<Uuid>, Failure> {
+    let now = now_micros(session).await?;
+    let sql = "SELECT m.member FROM lease_member m WHERE m.group_name = $1 AND m.ends_at > $2";
+    let rows = session.query(sql, &[group.into(), now.into()]).await?;
+    rows.into_iter().map(|mut row| row.uuid()).collect()
+}
+
 async fn leases(session: &mut dyn Session, renewal: &Renewal) -> Result<BTreeMap<u16, Row>, Failure> {
     let mut all: BTreeMap<u16, Row> =
         (0..renewal.shares).map(|share| (share, Row { member: None, epoch: 0 })).collect();

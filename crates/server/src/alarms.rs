@@ -40,9 +40,9 @@ pub(crate) fn service(stage: &Stage<'_>) -> Result<Arc<AlarmService>> {
         collector: collector.map(|collector| Arc::new(collector) as _),
         clock: stage.clock(),
         ids: Arc::clone(&stage.parts.clock) as _,
-        settings: settings.service(),
+        settings: settings.service(stage.config.alarm_bus.announces()),
     });
-    if let Some(evaluator) = stage.evaluator.get() {
+    if let Some(evaluator) = stage.at_alarms.evaluator.get() {
         service.wake(evaluator.news());
     }
     Ok(Arc::new(service))
@@ -69,12 +69,15 @@ pub(crate) fn dispatcher(stage: &Stage<'_>) -> Result<Dispatcher> {
     let own = cloud::notifiers(webhooks, stage.recognition.session.as_ref(), &clock)?;
     let parts = DispatcherParts {
         store: stage.alarm_store()?,
-        notifiers: alarm_bus::notifiers(config, &clock)?.unwrap_or(own),
+        leases: Arc::clone(stage.parts.index()?) as Arc<dyn LeaseStore>,
+        notifiers: alarm_bus::notifiers(config, own, &clock)?,
         clock,
         deliveries: Arc::clone(&stage.deliveries),
         member: stage.parts.clock.uuid(),
     };
-    Ok(Dispatcher::new(parts, alarm_bus::pace(config, settings.dispatcher())))
+    let dispatcher = Dispatcher::new(parts, settings.dispatcher());
+    stage.at_alarms.notifier.get_or_init(|| dispatcher.handle());
+    Ok(dispatcher)
 }
 
 /// What decides alarms; it hears of measures that are written in this process.
@@ -92,12 +95,12 @@ pub(crate) fn evaluator(stage: &Stage<'_>) -> Result<Evaluator> {
         sources,
         leases: Arc::clone(stage.parts.index()?) as Arc<dyn LeaseStore>,
         clock: stage.clock(),
-        recorder: Recorder::new(Arc::clone(&ids), settings.recording()),
+        recorder: Recorder::new(Arc::clone(&ids), settings.recording(stage.config.alarm_bus.announces())),
         deliveries: Arc::clone(&stage.deliveries),
         member: ids.uuid(),
     };
     let evaluator = Evaluator::new(parts, settings.evaluator());
-    let handle = stage.evaluator.get_or_init(|| evaluator.handle());
+    let handle = stage.at_alarms.evaluator.get_or_init(|| evaluator.handle());
     if let Some(store) = &stage.parts.store {
         let watch: Arc<dyn WriteObserver> = handle.watch();
         store.service.observe(Arc::downgrade(&watch));

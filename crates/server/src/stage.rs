@@ -1,9 +1,8 @@
 //! What the roles of this process stand on: built once from the configuration, as far as one of them needs it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use anyhow::Result;
-use nephometer_alarm::evaluate::EvaluatorHandle;
 use nephometer_api::limits::Limits;
 use nephometer_drivers::{AlarmStore, Indexer, MeasureStore};
 use nephometer_link::Link;
@@ -18,7 +17,7 @@ use crate::identity::Recognition;
 use crate::policy_file::PolicyFile;
 use crate::roles::Shutdown;
 use crate::telemetry::Telemetry;
-use crate::watcher::{Watched, WatchedStore, Watcher};
+use crate::watcher::{AtAlarms, Watched, WatchedStore, Watcher};
 use crate::wiring::Parts;
 
 /// See above.
@@ -40,8 +39,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) deliveries: Arc<Notify>,
     /// The polling agent, where this process has one.
     pub(crate) polling: Arc<OnceLock<AgentHandle>>,
-    /// The evaluator, where this process has one.
-    pub(crate) evaluator: Arc<OnceLock<EvaluatorHandle>>,
+    /// What works at alarms in this process.
+    pub(crate) at_alarms: Arc<AtAlarms>,
     pub(crate) shutdown: Shutdown,
 }
 
@@ -58,8 +57,8 @@ impl<'a> Stage<'a> {
         recognition.greet_keystone();
         let limits = Arc::new(Limits::new(config.limits.settings(), Arc::clone(&clock)));
         let telemetry = Arc::new(Telemetry::new(Arc::clone(&clock)));
-        let evaluator = Arc::new(OnceLock::new());
         let polling = Arc::new(OnceLock::new());
+        let at_alarms = Arc::new(AtAlarms::default());
         let store = parts.store.as_ref().map(|store| WatchedStore {
             store: Arc::clone(&store.engine) as Arc<dyn MeasureStore>,
             service: Arc::clone(&store.service),
@@ -73,7 +72,7 @@ impl<'a> Stage<'a> {
             telemetry: Arc::clone(&telemetry),
             store,
             alarms: parts.index.clone().map(|index| index as Arc<dyn AlarmStore>),
-            evaluator: Arc::clone(&evaluator),
+            at_alarms: Arc::clone(&at_alarms),
             polling: Arc::clone(&polling),
             link: link.clone(),
             keystone: recognition.keystone.clone(),
@@ -94,7 +93,7 @@ impl<'a> Stage<'a> {
             watcher: Arc::new(watcher),
             deliveries: Arc::default(),
             polling,
-            evaluator,
+            at_alarms,
             shutdown,
         })
     }

@@ -25,7 +25,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
-pub(crate) use alarms::{AlarmFigures, EvaluatorFigures};
+pub(crate) use alarms::{AlarmFigures, AlarmWork, EvaluatorFigures, HeardFigures};
 pub(crate) use certificates::CertificateFigures;
 pub(crate) use polling::PollingFigures;
 pub(crate) use snapshot::{

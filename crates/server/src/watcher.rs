@@ -4,8 +4,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use nephometer_alarm::evaluate::EvaluatorHandle;
+use nephometer_alarm::notify::DispatcherHandle;
 use nephometer_api::limits::Limits;
-use nephometer_drivers::{AlarmStore, Indexer, MeasureStore};
+use nephometer_drivers::{AlarmStore, Indexer, MeasureStore, MessageSource};
 use nephometer_link::Link;
 use nephometer_metric::MetricService;
 use nephometer_model::Clock;
@@ -16,7 +17,8 @@ use tokio::sync::Mutex;
 use crate::certificates::Certificates;
 use crate::process::process_use;
 use crate::telemetry::{
-    AlarmFigures, EvaluatorFigures, IndexStatus, PollingFigures, ProcessStatus, Snapshot, Telemetry,
+    AlarmFigures, AlarmWork, EvaluatorFigures, IndexStatus, PollingFigures, ProcessStatus, Snapshot,
+    Telemetry,
 };
 
 /// Counting a large index takes a while: it is not counted again before so many times as long have passed.
@@ -29,14 +31,39 @@ pub(crate) struct Watched {
     pub(crate) store: Option<WatchedStore>,
     /// Where this process has the index open.
     pub(crate) alarms: Option<Arc<dyn AlarmStore>>,
-    pub(crate) evaluator: Arc<OnceLock<EvaluatorHandle>>,
     pub(crate) polling: Arc<OnceLock<AgentHandle>>,
+    pub(crate) at_alarms: Arc<AtAlarms>,
     /// To the process that holds the measure store, where this one does not.
     pub(crate) link: Option<Arc<Link>>,
     pub(crate) keystone: Option<Arc<KeystoneAuthenticator>>,
     pub(crate) limits: Arc<Limits>,
     pub(crate) certificates: Arc<Certificates>,
     pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// What works at alarms in this process, as the roles say when they start.
+#[derive(Default)]
+pub(crate) struct AtAlarms {
+    pub(crate) evaluator: OnceLock<EvaluatorHandle>,
+    pub(crate) notifier: OnceLock<DispatcherHandle>,
+    /// Who listens on the bus.
+    pub(crate) listener: OnceLock<Arc<dyn MessageSource>>,
+    /// Who hears upstream's evaluators there.
+    pub(crate) notifier_inbox: OnceLock<Arc<dyn MessageSource>>,
+}
+
+impl AtAlarms {
+    /// What they have done; `hears_of_writes` is said of the evaluator.
+    fn work(&self, hears_of_writes: bool) -> AlarmWork {
+        let listeners = [("listener", &self.listener), ("notifier_inbox", &self.notifier_inbox)];
+        let heard = listeners.into_iter().filter_map(|(name, source)| Some((name, source.get()?.counts())));
+        let evaluator = self.evaluator.get().map(EvaluatorHandle::status);
+        AlarmWork {
+            evaluator: evaluator.map(|status| EvaluatorFigures::new(status, hears_of_writes)),
+            notifier: self.notifier.get().map(DispatcherHandle::status),
+            heard: heard.collect(),
+        }
+    }
 }
 
 /// The measure store and what serves it.
@@ -96,10 +123,9 @@ impl Watcher {
     }
 
     async fn alarms(&self) -> Option<AlarmFigures> {
-        let Watched { store, link, evaluator, .. } = &self.watched;
+        let Watched { store, link, alarms, at_alarms, clock, .. } = &self.watched;
         let hears = store.is_some() || link.as_ref().is_some_and(|link| link.status().is_connected);
-        let evaluator = evaluator.get().map(|evaluator| EvaluatorFigures::new(evaluator.status(), hears));
-        match AlarmFigures::of(&**self.watched.alarms.as_ref()?, evaluator).await {
+        match AlarmFigures::of(&**alarms.as_ref()?, at_alarms.work(hears), clock.now()).await {
             Ok(figures) => Some(figures),
             Err(error) => {
                 tracing::warn!(%error, "alarms are not counted");

@@ -1,6 +1,6 @@
 //! Alarms over a real RabbitMQ, from end to end: Ceilometer's publisher sends an event, one program decides and leaves the
-//! telling to the bus, another one takes the message there and calls the webhook. Ignored where nobody asked for it:
-//! `./test rabbitmq` runs this.
+//! telling to the bus, another one takes the message there and calls the webhook; and what becomes of alarms is told to
+//! whoever listens by oslo.messaging. Ignored where nobody asked for it: `./test rabbitmq` runs this.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -50,18 +50,20 @@ fn expect_both(told: &Receiver<Value>) {
     assert!(told.recv_timeout(Duration::from_secs(1)).is_err(), "each is told once");
 }
 
-/// Has Ceilometer's publisher send events for alarms.
-fn publish(bus: &Rabbitmq, count: u32) {
+/// Upstream's client of the bus.
+fn client(bus: &Rabbitmq, command: &str, rest: &[&str]) -> Command {
     let conformance = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conformance");
     let environment = Command::new(conformance.join("venv")).arg("ceilometer").output().unwrap();
     let environment = String::from_utf8(environment.stdout).unwrap();
-    let published = Command::new(Path::new(environment.trim()).join("bin/python"))
-        .args(["-W", "ignore"])
-        .arg(conformance.join("messaging/client.py"))
-        .args(["publish", &bus.transport_url(), "alarm.all", &count.to_string()])
-        .env("PYTHONDONTWRITEBYTECODE", "1")
-        .output()
-        .unwrap();
+    let mut client = Command::new(Path::new(environment.trim()).join("bin/python"));
+    client.args(["-W", "ignore"]).arg(conformance.join("messaging/client.py"));
+    client.args([command, &bus.transport_url()]).args(rest).env("PYTHONDONTWRITEBYTECODE", "1");
+    client
+}
+
+/// Has Ceilometer's publisher send events for alarms.
+fn publish(bus: &Rabbitmq, count: u32) {
+    let published = client(bus, "publish", &["alarm.all", &count.to_string()]).output().unwrap();
     assert!(published.status.success(), "{}", String::from_utf8_lossy(&published.stderr));
 }
 
@@ -96,4 +98,53 @@ fn an_event_becomes_a_webhook_over_listener_and_notifier_apart() {
     publish(&bus, 3);
     expect_both(&told);
     [listener, notifier, api].into_iter().for_each(Process::stop);
+}
+
+#[test]
+#[ignore = "needs RabbitMQ: ./test rabbitmq"]
+fn what_becomes_of_an_alarm_is_told_to_oslo_messaging() {
+    let bus = Rabbitmq::start_own().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let topics = ["alarm_bus.change_topics=[\"notifications\"]"];
+    let server = start(directory.path(), "serve", &bus, &topics);
+    let ask = |request: &str, body: &Value, expected: u16| {
+        let (status, answer) = server.ask("alarm_api", OWNER, request, body);
+        assert_eq!(status, expected, "{request}: {answer}");
+        answer
+    };
+    let mut alarm = json!({"name": "told", "type": "event", "event_rule": {"event_type": "compute.*"}});
+    let made = ask("POST /v2/alarms", &alarm, 201);
+    let path = format!("/v2/alarms/{}", made["alarm_id"].as_str().unwrap());
+    alarm["severity"] = json!("critical");
+    ask(&format!("PUT {path}"), &alarm, 200);
+    ask(&format!("PUT {path}/state"), &json!("ok"), 200);
+    publish(&bus, 1);
+    let fired = || ask(&format!("GET {path}/state"), &Value::Null, 200) == json!("alarm");
+    let waits = (0..600).take_while(|_| !fired()).inspect(|_| std::thread::sleep(Duration::from_millis(100)));
+    assert!(waits.count() < 600, "the event did not fire the alarm");
+    ask(&format!("DELETE {path}"), &Value::Null, 204);
+    let heard = client(&bus, "hear", &["aodh", "notifications", "info", "5"]).output().unwrap();
+    let heard = String::from_utf8(heard.stdout).unwrap();
+    let heard: Vec<Value> = heard.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said: Vec<_> = heard
+        .iter()
+        .map(|told| (told["event_type"].as_str().unwrap(), told["publisher_id"].as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("alarm.creation", "aodh.api"),
+        ("alarm.rule_change", "aodh.api"),
+        ("alarm.state_transition", "aodh.api"),
+        ("alarm.state_transition", "aodh.evaluator"),
+        ("alarm.deletion", "aodh.api"),
+    ];
+    assert_eq!(said, expected);
+    let payloads: Vec<_> = heard.iter().map(|told| &told["payload"]).collect();
+    assert!(payloads.iter().all(|told| told["alarm_id"] == made["alarm_id"] && told["on_behalf_of"] == "p"));
+    assert_eq!(payloads[0]["detail"]["name"], "told");
+    assert_eq!(payloads[1]["detail"], json!({"severity": "critical"}));
+    assert_eq!(payloads[1]["severity"], "critical");
+    assert_eq!(payloads[2]["detail"], json!({"state": "ok", "state_reason": "Manually set via API"}));
+    let transition: Value = serde_json::from_str(payloads[3]["detail"].as_str().unwrap()).unwrap();
+    assert_eq!(transition["state"], "alarm");
+    assert_eq!(payloads[4]["detail"], json!({"state": "alarm"}));
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use anyhow::Result;
 use async_trait::async_trait;
@@ -16,8 +17,8 @@ use nephometer_api::aodh::{self, AodhState};
 use nephometer_api::http::dialect::FrontSettings;
 use nephometer_api::limits::{LimitSettings, Limits};
 use nephometer_drivers::{
-    AlarmStore, Authenticator, ClaimedIdentityAuthenticator, DataPoints, MetricRead, MetricReadError,
-    MetricReader, PolicyEnforcer,
+    AlarmStore, Authenticator, ClaimedIdentityAuthenticator, DataPoints, DeliveryEnd, LeaseStore, MetricRead,
+    MetricReadError, MetricReader, NOTIFIERS, PolicyEnforcer,
 };
 use nephometer_index_sql::SqlIndex;
 use nephometer_metric::MetricService;
@@ -26,6 +27,7 @@ use nephometer_openstack::policy::{ALARM_RULES, PolicyOptions, PolicyText, RuleS
 use parking_lot::Mutex;
 use serde_json::Value;
 use tempfile::TempDir;
+use uuid::Uuid;
 
 use crate::app::{Ground, TestAnswer, TestRequest, is_asked};
 
@@ -179,6 +181,21 @@ impl AlarmApp {
     /// Where alarms are, as the service sees it.
     pub fn store(&self) -> &dyn AlarmStore {
         &*self.index
+    }
+
+    /// A notifier takes messages that are due and gives them up for this reason; how many.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn give_up_due(&self, reason: &str) -> Result<usize> {
+        const MEMBER: Uuid = Uuid::from_u128(1);
+        let minute = Duration::from_secs(60);
+        self.index.renew(NOTIFIERS, MEMBER, 0, minute).await?;
+        let taken = self.store().take_deliveries(MEMBER, minute, 10).await?;
+        let dead = || DeliveryEnd::Dead { error: reason.to_owned() };
+        let ends = taken.iter().map(|delivery| (delivery.message.id, dead())).collect();
+        self.store().end_deliveries(MEMBER, ends).await?;
+        Ok(taken.len())
     }
 
     /// A request of somebody that takes JSON.

@@ -6,14 +6,16 @@ use async_trait::async_trait;
 use nephometer_drivers::{
     AlarmStore, BusMessage, Delivery, DeliveryFailure, Destination, MessageHandler, MessageSink, NotSent,
 };
-use nephometer_model::{Clock, ManualClock, Timestamp};
+use nephometer_model::{AlarmChange, AlarmChangeKind, AlarmId, Clock, ManualClock, Timestamp};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
-use super::{BusNotifier, deliveries_of, spaced};
+use super::{BusNotifier, ChangeNotifier, deliveries_of};
+use crate::announce::{Author, announcement};
 use crate::evaluate::{Recorder, Recording};
 use crate::event::{EventListener, ListenerParts};
-use crate::notify::{Address, Notifier};
+use crate::notify::{Address, Notifier, Parcel};
 use crate::world::World;
 
 fn update(payload: Value) -> BusMessage {
@@ -95,9 +97,10 @@ fn notifier(sink: &Arc<Sink>) -> BusNotifier {
 async fn what_upstreams_notifier_gets_is_what_its_evaluator_sends() {
     let message = deliveries_of(&update(payload(&["http://one/"])), Timestamp::default()).remove(0);
     let delivery = Delivery { message, created_at: Timestamp::default(), attempts: 0, last_error: None };
+    let (id, parcel) = (delivery.message.id, Parcel::one(delivery));
     let address = Address::parse("http://one/").unwrap();
     let sink = Arc::new(Sink::default());
-    notifier(&sink).deliver(&address, &delivery).await.unwrap();
+    notifier(&sink).deliver(&address, &parcel).await.unwrap();
     let (place, sent) = sink.sent.lock().remove(0);
     assert_eq!(
         (place.exchange.as_str(), place.topic.as_str(), place.priority.as_str()),
@@ -105,18 +108,56 @@ async fn what_upstreams_notifier_gets_is_what_its_evaluator_sends() {
     );
     assert_eq!(sent.payload, payload(&["http://one/"]));
     assert_eq!((sent.event_type.as_str(), sent.priority.as_str()), ("alarm.update", "SAMPLE"));
-    assert_eq!(
-        (sent.message_id, sent.timestamp.as_str()),
-        (delivery.message.id.to_string(), "2026-01-02 03:04:05.000000")
-    );
+    assert_eq!((sent.message_id, sent.timestamp.as_str()), (id.to_string(), "2026-01-02 03:04:05.000000"));
     let down = Arc::new(Sink { is_down: true, ..Sink::default() });
-    let failed = notifier(&down).deliver(&address, &delivery).await.unwrap_err();
+    let failed = notifier(&down).deliver(&address, &parcel).await.unwrap_err();
     assert!(matches!(failed, DeliveryFailure::Later { .. }));
 }
 
-#[test]
-fn times_are_written_as_upstream_writes_them() {
-    assert_eq!(spaced(Timestamp::from_micros(1_767_323_045_678_901)), "2026-01-02 03:04:05.678901");
+#[tokio::test]
+async fn changes_are_told_together_and_everywhere() {
+    let change = |number| AlarmChange {
+        event_id: Uuid::from_u128(number),
+        alarm_id: AlarmId(number.to_string()),
+        kind: AlarmChangeKind::Creation,
+        detail: "{}".to_owned(),
+        user_id: None,
+        project_id: None,
+        on_behalf_of: None,
+        timestamp: Timestamp::default(),
+        severity: None,
+    };
+    let taken = |number| Delivery {
+        message: announcement(&change(number), Author::Api),
+        created_at: Timestamp::default(),
+        attempts: 0,
+        last_error: None,
+    };
+    let parcels = Parcel::pack((1..=3).map(taken).collect());
+    assert_eq!(parcels.len(), 1);
+    let address = Address::parse(&parcels[0].first().message.action).unwrap();
+    let destination = |topic: &str| Destination {
+        exchange: "aodh".to_owned(),
+        topic: topic.to_owned(),
+        priority: "info".to_owned(),
+    };
+    let tell = async |sink: &Arc<Sink>| {
+        let sink = Arc::clone(sink) as Arc<dyn MessageSink>;
+        let destinations = ["notifications", "audit"].map(destination).to_vec();
+        ChangeNotifier { sink, destinations }.deliver(&address, &parcels[0]).await
+    };
+    let sink = Arc::new(Sink::default());
+    tell(&sink).await.unwrap();
+    let sent: Vec<_> = sink
+        .sent
+        .lock()
+        .iter()
+        .map(|(place, message)| (place.topic.clone(), message.payload["alarm_id"].clone()))
+        .collect();
+    let of = |topic: &str| ["1", "2", "3"].map(|id| (topic.to_owned(), json!(id)));
+    assert_eq!(sent, [of("notifications"), of("audit")].concat());
+    let down = Arc::new(Sink { is_down: true, ..Sink::default() });
+    assert!(matches!(tell(&down).await, Err(DeliveryFailure::Later { .. })));
 }
 
 #[tokio::test]

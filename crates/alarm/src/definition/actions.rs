@@ -1,6 +1,6 @@
 //! Actions: addresses of those who are told.
 
-use super::{DefinitionError, Judgement};
+use super::{DefinitionError, Grouping, Judgement, invalid};
 
 /// The lists of actions, in the order in which they are judged.
 pub(super) const LISTS: [&str; 3] = ["ok_actions", "alarm_actions", "insufficient_data_actions"];
@@ -26,6 +26,8 @@ pub enum ActionScheme {
     TrustZaqar,
     /// Marking unhealthy members of a Heat stack.
     TrustHeat,
+    /// A notification on the message bus about the alarm's change; no client can ask for it.
+    Bus,
 }
 
 impl ActionScheme {
@@ -138,10 +140,10 @@ pub(super) fn check(
     {
         return Err(DefinitionError::Invalid(format!("{list} count exceeds maximum value {max}")));
     }
-    actions.iter().try_for_each(|action| check_one(action, judgement))
+    actions.iter().try_for_each(|action| check_one(list, action, judgement))
 }
 
-fn check_one(action: &str, judgement: Judgement) -> Result<(), DefinitionError> {
+fn check_one(list: &str, action: &str, judgement: Judgement) -> Result<(), DefinitionError> {
     let parts = Parts::of(action);
     if !parts.is_sound() {
         return Err(DefinitionError::Invalid(format!("Unable to parse action {action}")));
@@ -156,5 +158,5 @@ fn check_one(action: &str, judgement: Judgement) -> Result<(), DefinitionError> 
     if scheme.needs_trust() && is_given_trust {
         return Err(DefinitionError::Invalid("trust URL cannot contain a trust ID.".to_owned()));
     }
-    Ok(())
+    Grouping::of(action).map(drop).map_err(|error| invalid(list, action, &error.to_string()))
 }

@@ -1,40 +1,18 @@
 //! What follows from a verdict: the state, its record in history, and messages to those who are to be told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use nephometer_drivers::{Fence, NewDelivery, Transition};
-use nephometer_model::time::NS_PER_SECOND;
+use nephometer_drivers::{DeliveryGroup, Fence, NewDelivery, Transition};
 use nephometer_model::{
     Alarm, AlarmChange, AlarmChangeKind, AlarmState, IdSource, Notification, Timestamp, python,
 };
 use serde_json::json;
 
 use super::Silences;
+use crate::announce::{Author, announcement};
 use crate::decide::Verdict;
-
-/// By what messages to one target are put together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GroupKey {
-    /// The alarm's project.
-    Project,
-    /// The alarm's name.
-    Name,
-    /// The alarm's type.
-    Type,
-    /// The alarm's severity.
-    Severity,
-    /// The state that the alarm is in.
-    State,
-}
-
-/// Messages to one target that agree in these keys wait for each other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grouping {
-    /// In what they agree.
-    pub by: Vec<GroupKey>,
-    /// How long the first of them waits; seconds.
-    pub window_seconds: u32,
-}
+use crate::definition::Grouping;
 
 /// How verdicts are recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,13 +23,21 @@ pub struct Recording {
     pub user_id: Option<String>,
     /// The service's project.
     pub project_id: Option<String>,
-    /// Whether messages are put together.
-    pub grouping: Option<Grouping>,
+    /// Whether changes of state are told on the message bus, where history is written.
+    pub announce: bool,
+    /// How long messages of a group wait for each other where their action does not say.
+    pub group_window: Duration,
 }
 
 impl Default for Recording {
     fn default() -> Self {
-        Self { history: true, user_id: None, project_id: None, grouping: None }
+        Self {
+            history: true,
+            user_id: None,
+            project_id: None,
+            announce: false,
+            group_window: Duration::from_secs(30),
+        }
     }
 }
 
@@ -96,18 +82,22 @@ impl Recorder {
     /// What is to be written; nothing where the state stays and nobody is to be told.
     pub fn transition(&self, alarm: &Alarm, verdict: &Verdict, occasion: Occasion<'_>) -> Option<Transition> {
         let written = verdict.state != alarm.state || occasion.always;
-        let deliveries = self.deliveries(alarm, verdict, &occasion);
+        let mut deliveries = self.deliveries(alarm, verdict, &occasion);
         if !written && deliveries.is_empty() {
             return None;
         }
         let at = occasion.at;
+        let change = (written && self.recording.history).then(|| self.change(alarm, verdict, at));
+        if self.recording.announce {
+            deliveries.extend(change.as_ref().map(|change| announcement(change, Author::Evaluator)));
+        }
         Some(Transition {
             alarm_id: alarm.id.clone(),
             version: alarm.version,
             fence: occasion.fence,
             state: written.then(|| (verdict.state, verdict.reason.clone())),
             at,
-            change: (written && self.recording.history).then(|| self.change(alarm, verdict, at)),
+            change,
             deliveries,
         })
     }
@@ -141,12 +131,7 @@ impl Recorder {
             reason: verdict.reason.clone(),
             reason_data: verdict.reason_data.clone(),
         });
-        let grouping = self.recording.grouping.as_ref();
-        let wait_ns = grouping.map_or(0, |grouping| i64::from(grouping.window_seconds) * NS_PER_SECOND);
-        let waited = Timestamp::from_ns(occasion.at.ns().saturating_add(wait_ns));
-        let not_before =
-            occasion.silences.until(alarm, occasion.at).map_or(waited, |until| until.max(waited));
-        let group = grouping.map(|grouping| group_of(grouping, alarm, verdict.state));
+        let not_before = occasion.silences.until(alarm, occasion.at).unwrap_or(occasion.at);
         actions
             .iter()
             .map(|action| NewDelivery {
@@ -156,21 +141,16 @@ impl Recorder {
                 action: action.clone(),
                 payload: payload.clone(),
                 not_before,
-                group: group.clone(),
+                group: self.group(action, alarm, verdict.state),
             })
             .collect()
     }
-}
 
-/// Text that is equal for messages that agree in the keys of the grouping.
-fn group_of(grouping: &Grouping, alarm: &Alarm, state: AlarmState) -> String {
-    let value = |key: &GroupKey| match key {
-        GroupKey::Project => alarm.project_id.as_deref().unwrap_or_default(),
-        GroupKey::Name => alarm.name.as_str(),
-        GroupKey::Type => alarm.rule.type_name(),
-        GroupKey::Severity => alarm.severity.as_str(),
-        GroupKey::State => state.as_str(),
-    };
-    let values: Vec<&str> = grouping.by.iter().map(value).collect();
-    python::dumps(&values.into())
+    /// With what a message about `alarm`, which is in `state` now, may go together.
+    fn group(&self, action: &str, alarm: &Alarm, state: AlarmState) -> Option<DeliveryGroup> {
+        // What is stored was judged when it was set.
+        let grouping = Grouping::of(action).ok().flatten()?;
+        let wait = grouping.window.unwrap_or(self.recording.group_window);
+        Some(DeliveryGroup { key: grouping.key(alarm, state), wait })
+    }
 }

@@ -1,14 +1,15 @@
 //! The evaluator in a world of its own: what it decides, when, and that faults neither lose nor double anything.
 
 use nephometer_drivers::{
-    AlarmStore, LeaseStore, MetricReadError, MetricReader, PoolMembers, PoolMembersError, PrometheusReader,
-    SeriesRun, Silence, WriteObserver,
+    AlarmStore, BUS_ACTION, DeliveryGroup, LeaseStore, MetricReadError, MetricReader, PoolMembers,
+    PoolMembersError, PrometheusReader, SeriesRun, Silence, WriteObserver,
 };
 use nephometer_model::{
     Alarm, AlarmId, AlarmRule, Clock, CombinationRule, CompositeRule, IdSource, LoadBalancerRule, Operator,
     PolicyKey, PrometheusRule, SubRule, TimeConstraint, Timestamp,
 };
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::*;
@@ -383,14 +384,39 @@ async fn silences_hold_messages_back_and_history_can_be_switched_off() {
         starts_at: Timestamp::default(),
         ends_at,
     });
-    let grouping = Grouping { by: vec![GroupKey::Project, GroupKey::State], window_seconds: 10 };
-    let recording = Recording { history: false, grouping: Some(grouping), ..Recording::default() };
+    let recording = Recording { history: false, announce: true, ..Recording::default() };
     let mut evaluator = evaluator(&world, recording, EvaluatorSettings::default());
     evaluator.settle().await;
     let state = world.state.lock();
     assert_eq!((state.history.len(), state.deliveries.len()), (0, 1));
     assert_eq!(state.deliveries[0].not_before, ends_at);
-    assert_eq!(state.deliveries[0].group.as_deref(), Some(r#"["p", "alarm"]"#));
+    assert_eq!(state.deliveries[0].group, None);
+}
+
+#[tokio::test]
+async fn actions_are_grouped_as_they_ask_and_changes_announced() {
+    let world = World::new();
+    world.measure("m1", 90.0);
+    let actions = [
+        "http://h/?nephometer-group-by=project,state&nephometer-group-window=7",
+        "http://h/?nephometer-group-by=severity",
+        "http://h/",
+    ];
+    let actions = Some(actions.map(str::to_owned).to_vec());
+    world.put(Alarm { alarm_actions: actions, ..above_80("a", "m1", 1) });
+    let recording = Recording { announce: true, ..Recording::default() };
+    let mut evaluator = evaluator(&world, recording, EvaluatorSettings::default());
+    evaluator.settle().await;
+    let state = world.state.lock();
+    let group =
+        |key: &str, seconds| Some(DeliveryGroup { key: key.to_owned(), wait: Duration::from_secs(seconds) });
+    let groups: Vec<_> = state.deliveries.iter().take(3).map(|message| message.group.clone()).collect();
+    let wanted =
+        [group(r#"{"project": "p", "state": "alarm"}"#, 7), group(r#"{"severity": "low"}"#, 30), None];
+    assert_eq!(groups, wanted);
+    assert_eq!(state.deliveries.len(), 4);
+    let told = &state.deliveries[3];
+    assert_eq!((told.action.as_str(), told.id), (BUS_ACTION, state.history[0].event_id));
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Targets of messages, taken apart.
 
-use nephometer_drivers::DeliveryFailure;
+use nephometer_drivers::{BUS_ACTION, DeliveryFailure};
 use reqwest::Url;
 
 use crate::definition::{ActionScheme, without_trust};
@@ -23,7 +23,9 @@ impl Address {
     /// [`DeliveryFailure::Final`] where nobody can be told by it.
     pub fn parse(action: &str) -> Result<Self, DeliveryFailure> {
         let unusable = |why: &str| DeliveryFailure::Final(format!("the action is no address: {why}"));
-        let scheme = ActionScheme::of(action).ok_or_else(|| unusable("its scheme is not known"))?;
+        let own = (action == BUS_ACTION).then_some(ActionScheme::Bus);
+        let scheme = own.or_else(|| ActionScheme::of(action));
+        let scheme = scheme.ok_or_else(|| unusable("its scheme is not known"))?;
         let plain = without_trust(action);
         let rest = plain.split_once(':').map_or("", |(_, rest)| rest);
         let trust_id = if scheme.needs_trust() { Some(trust_of(action).ok_or_else(no_trust)?) } else { None };
@@ -54,6 +56,7 @@ impl Address {
             ActionScheme::TrustHeat => "heat".to_owned(),
             ActionScheme::Log => "log".to_owned(),
             ActionScheme::Test => "test".to_owned(),
+            ActionScheme::Bus => "the message bus".to_owned(),
             _ => {
                 let (scheme, host) = (self.url.scheme(), self.url.host_str().unwrap_or_default());
                 format!("{scheme}://{host}:{}", self.url.port_or_known_default().unwrap_or_default())
@@ -111,6 +114,7 @@ mod tests {
         );
         assert_eq!(address("trust+heat://abc:delete@").trust_id.as_deref(), Some("abc"));
         assert_eq!(address("log://").lane(), "log");
+        assert_eq!(address(BUS_ACTION).lane(), "the message bus");
         assert_eq!(shown(&address("http://u:p@h:1/x?secret=1").url), "http://h:1/x");
     }
 
@@ -121,6 +125,7 @@ mod tests {
             _ => panic!("{action} is an address"),
         };
         assert!(text("gopher://x").contains("scheme"));
+        assert!(text("bus:x").contains("scheme"));
         assert!(text("http://").contains("no address"));
         assert!(text("trust+http://host/x").contains("no trust"));
     }

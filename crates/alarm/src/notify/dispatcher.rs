@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use nephometer_drivers::{AlarmStore, Delivery, DeliveryEnd, DeliveryFailure};
+use nephometer_drivers::{AlarmStore, DeliveryEnd, DeliveryFailure, LeaseStore};
 use nephometer_model::Clock;
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
@@ -16,8 +16,10 @@ use uuid::Uuid;
 
 use super::address::target_of;
 use super::lanes::{Lanes, Taken};
+use super::life::{Life, Pulse};
 use super::pace::Pace;
-use super::{Address, Notifiers};
+use super::{Address, Notifiers, Parcel, nanos};
+use crate::definition::ActionScheme;
 
 /// Messages that are taken at once.
 const TAKEN_AT_ONCE: usize = 256;
@@ -30,6 +32,8 @@ const MARGIN: Duration = Duration::from_secs(15);
 pub struct DispatcherParts {
     /// Holds the outbox.
     pub store: Arc<dyn AlarmStore>,
+    /// Knows which notifiers live.
+    pub leases: Arc<dyn LeaseStore>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Those who tell.
@@ -61,6 +65,8 @@ pub struct DispatcherSettings {
     pub give_up_after: Duration,
     /// How long attempts may go on after the dispatcher was told to stop.
     pub grace: Duration,
+    /// How long it counts as living without a sign of life; then others take up what it holds.
+    pub life: Duration,
 }
 
 impl Default for DispatcherSettings {
@@ -75,6 +81,7 @@ impl Default for DispatcherSettings {
             max_attempts: 100,
             give_up_after: Duration::from_secs(24 * 3600),
             grace: Duration::from_secs(5),
+            life: Duration::from_secs(6),
         }
     }
 }
@@ -84,7 +91,7 @@ impl Default for DispatcherSettings {
 pub struct DispatcherStatus {
     /// Messages that reached their targets.
     pub delivered: u64,
-    /// Attempts that failed and are repeated.
+    /// How often a message did not, and is sent again.
     pub retried: u64,
     /// Messages that were given up.
     pub dead: u64,
@@ -122,8 +129,10 @@ impl DispatcherHandle {
 /// An attempt that is over.
 struct Done {
     lane: String,
-    delivery: Delivery,
-    outcome: Result<(), DeliveryFailure>,
+    scheme: ActionScheme,
+    parcel: Parcel,
+    /// Nothing where it did not begin.
+    outcome: Option<Result<(), DeliveryFailure>>,
     took: Duration,
 }
 
@@ -131,11 +140,12 @@ struct Done {
 pub struct Dispatcher {
     parts: DispatcherParts,
     settings: DispatcherSettings,
+    pulse: Pulse,
     pace: Pace,
     lease: Duration,
     lanes: Lanes,
-    /// Messages whose attempt is under way.
-    running: HashMap<Uuid, Delivery>,
+    /// Parcels whose attempt is under way, by their first message.
+    running: HashMap<Uuid, Parcel>,
     /// How messages ended that the outbox does not know of yet.
     ends: Vec<(Uuid, DeliveryEnd)>,
     counters: Arc<Counters>,
@@ -152,8 +162,11 @@ impl Dispatcher {
         };
         let lanes = Lanes::new(settings.concurrency_per_target.max(1));
         let lease = settings.attempt.saturating_mul(2) + MARGIN * 2;
+        let (leases, clock) = (Arc::clone(&parts.leases), Arc::clone(&parts.clock));
+        let pulse = Pulse::new(leases, clock, parts.member, settings.life);
         Self {
             parts,
+            pulse,
             pace,
             lease,
             lanes,
@@ -176,8 +189,9 @@ impl Dispatcher {
         tokio::pin!(stop);
         let mut look = true;
         loop {
+            self.live().await;
             let behind = self.write_ends().await;
-            let full = (look || behind) && self.take(tasks.len()).await;
+            let full = (look || behind) && self.take().await;
             self.start(&mut tasks);
             look = false;
             tokio::select! {
@@ -191,11 +205,23 @@ impl Dispatcher {
         self.stop(tasks).await;
     }
 
+    /// Gives a sign of life. What waits here while others may have taken it goes back, as far as they have not.
+    async fn live(&mut self) {
+        if self.pulse.beat().await {
+            let waiting = self.lanes.clear();
+            if !waiting.is_empty() {
+                tracing::warn!(parcels = waiting.len(), "this notifier was away for too long to go on");
+            }
+            waiting.iter().for_each(|parcel| self.put_back(parcel, Duration::ZERO));
+        }
+    }
+
     /// Takes what is due; whether there may be more of it.
-    async fn take(&mut self, running: usize) -> bool {
+    async fn take(&mut self) -> bool {
+        let running: usize = self.running.values().map(Parcel::size).sum();
         let held = running + self.lanes.waiting() + self.ends.len();
         let limit = HELD.saturating_sub(held).min(TAKEN_AT_ONCE);
-        if limit == 0 {
+        if limit == 0 || !self.pulse.life().lasts() {
             return false;
         }
         let until_ns = self.parts.clock.monotonic_ns().saturating_add(nanos(self.lease));
@@ -203,7 +229,7 @@ impl Dispatcher {
         match self.parts.store.take_deliveries(self.parts.member, self.lease, rows).await {
             Ok(taken) => {
                 let full = taken.len() == limit;
-                taken.into_iter().for_each(|delivery| self.admit(delivery, until_ns));
+                Parcel::pack(taken).into_iter().for_each(|parcel| self.admit(parcel, until_ns));
                 full
             }
             Err(error) => {
@@ -213,36 +239,40 @@ impl Dispatcher {
         }
     }
 
-    fn admit(&mut self, delivery: Delivery, until_ns: u64) {
-        match Address::parse(&delivery.message.action) {
+    fn admit(&mut self, parcel: Parcel, until_ns: u64) {
+        match Address::parse(&parcel.first().message.action) {
             Ok(address) => {
-                if let Some((delivery, rest)) = self.lanes.push(Taken { delivery, address, until_ns }) {
-                    self.put_back(&delivery, rest);
+                if let Some((parcel, rest)) = self.lanes.push(Taken { parcel, address, until_ns }) {
+                    self.put_back(&parcel, rest);
                 }
             }
-            Err(failure) => self.end(&delivery, Err(failure)),
+            Err(failure) => self.end(&parcel, Err(failure), None),
         }
     }
 
     fn start(&mut self, tasks: &mut JoinSet<Done>) {
+        if !self.pulse.life().lasts() {
+            return;
+        }
         let room = self.settings.concurrency.max(1).saturating_sub(tasks.len());
         let needed_ns = nanos(self.settings.attempt + MARGIN);
         for (lane, taken) in self.lanes.start(room) {
-            let Taken { delivery, address, until_ns } = taken;
+            let Taken { parcel, address, until_ns } = taken;
             let clock = Arc::clone(&self.parts.clock);
             let begun_ns = clock.monotonic_ns();
             if begun_ns.saturating_add(needed_ns) > until_ns {
                 // It has waited here for so long that somebody else may soon take it.
-                self.put_back(&delivery, Duration::ZERO);
+                self.put_back(&parcel, Duration::ZERO);
                 self.make_room(&lane, None);
                 continue;
             }
-            self.running.insert(delivery.message.id, delivery.clone());
+            self.running.insert(parcel.first().message.id, parcel.clone());
             let (notifiers, longest) = (self.parts.notifiers.clone(), self.settings.attempt);
+            let life = self.pulse.life().clone();
             tasks.spawn(async move {
-                let outcome = attempt(&notifiers, &address, &delivery, longest).await;
+                let outcome = attempt(&notifiers, &address, &parcel, longest, &life).await;
                 let took = Duration::from_nanos(clock.monotonic_ns().saturating_sub(begun_ns));
-                Done { lane, delivery, outcome, took }
+                Done { lane, scheme: address.scheme, parcel, outcome, took }
             });
         }
     }
@@ -256,10 +286,15 @@ impl Dispatcher {
 
     fn absorb(&mut self, done: Result<Done, JoinError>) {
         match done {
-            Ok(Done { lane, delivery, outcome, took }) => {
-                self.running.remove(&delivery.message.id);
+            Ok(Done { lane, scheme, parcel, outcome, took }) => {
+                self.running.remove(&parcel.first().message.id);
+                let Some(outcome) = outcome else {
+                    self.put_back(&parcel, Duration::ZERO);
+                    return self.make_room(&lane, None);
+                };
                 let failed = matches!(outcome, Err(DeliveryFailure::Later { .. }));
-                self.end(&delivery, outcome);
+                let longest_pause = self.parts.notifiers.longest_pause(scheme);
+                self.end(&parcel, outcome, longest_pause);
                 self.make_room(&lane, Some((failed, took)));
             }
             Err(error) => tracing::error!(%error, "an attempt to notify broke off"),
@@ -267,42 +302,55 @@ impl Dispatcher {
     }
 
     fn make_room(&mut self, lane: &str, attempt: Option<(bool, Duration)>) {
-        for (delivery, rest) in self.lanes.finish(lane, attempt) {
-            self.put_back(&delivery, rest);
+        for (parcel, rest) in self.lanes.finish(lane, attempt) {
+            self.put_back(&parcel, rest);
         }
     }
 
-    /// Decides what becomes of a message that was tried.
-    fn end(&mut self, delivery: &Delivery, outcome: Result<(), DeliveryFailure>) {
-        let end = self.pace.end(delivery, outcome, &*self.parts.clock);
-        let (alarm, target) = (&delivery.message.alarm_id, target_of(&delivery.message.action));
+    /// Decides what becomes of messages that were tried.
+    fn end(
+        &mut self,
+        parcel: &Parcel,
+        outcome: Result<(), DeliveryFailure>,
+        longest_pause: Option<Duration>,
+    ) {
+        let ends = self.pace.end(parcel, outcome, longest_pause, &*self.parts.clock);
+        let target = target_of(&parcel.first().message.action);
+        for (delivery, end) in parcel.deliveries().iter().zip(ends) {
+            let alarm = &delivery.message.alarm_id;
+            match &end {
+                DeliveryEnd::Delivered => tracing::debug!(%alarm, target, "notified"),
+                DeliveryEnd::Retry { at, error } => {
+                    tracing::info!(%alarm, target, error, again_at = %at, "not notified yet");
+                }
+                DeliveryEnd::Dead { error } => {
+                    tracing::warn!(%alarm, target, error, "a notification was given up");
+                }
+                DeliveryEnd::Returned { .. } => {}
+            }
+            self.note(delivery.message.id, end);
+        }
+    }
+
+    fn put_back(&mut self, parcel: &Parcel, rest: Duration) {
+        // From one to two times as long, so that they do not come back together.
+        let pause = rest + super::pace::share(rest, parcel.first().message.id, parcel.first().attempts);
+        for delivery in parcel.deliveries() {
+            let end = self.pace.untried(delivery, pause, &*self.parts.clock);
+            self.note(delivery.message.id, end);
+        }
+    }
+
+    /// Counts how a message ended, and has it written down.
+    fn note(&mut self, message: Uuid, end: DeliveryEnd) {
         let counter = match &end {
-            DeliveryEnd::Delivered => {
-                tracing::debug!(%alarm, target, "notified");
-                &self.counters.delivered
-            }
-            DeliveryEnd::Retry { at, error } => {
-                tracing::info!(%alarm, target, error, again_at = %at, "not notified yet");
-                &self.counters.retried
-            }
-            DeliveryEnd::Dead { error } => {
-                tracing::warn!(%alarm, target, error, "a notification was given up");
-                &self.counters.dead
-            }
+            DeliveryEnd::Delivered => &self.counters.delivered,
+            DeliveryEnd::Retry { .. } => &self.counters.retried,
+            DeliveryEnd::Dead { .. } => &self.counters.dead,
             DeliveryEnd::Returned { .. } => &self.counters.returned,
         };
         counter.fetch_add(1, Ordering::Relaxed);
-        self.ends.push((delivery.message.id, end));
-    }
-
-    fn put_back(&mut self, delivery: &Delivery, rest: Duration) {
-        // From one to two times as long, so that they do not come back together.
-        let pause = rest + super::pace::share(rest, delivery.message.id, delivery.attempts);
-        let end = self.pace.untried(delivery, pause, &*self.parts.clock);
-        let is_dead = matches!(end, DeliveryEnd::Dead { .. });
-        let counter = if is_dead { &self.counters.dead } else { &self.counters.returned };
-        counter.fetch_add(1, Ordering::Relaxed);
-        self.ends.push((delivery.message.id, end));
+        self.ends.push((message, end));
     }
 
     /// Writes down how messages ended; whether others may be due that waited behind them.
@@ -327,8 +375,8 @@ impl Dispatcher {
     }
 
     async fn stop(mut self, mut tasks: JoinSet<Done>) {
-        for delivery in self.lanes.clear() {
-            self.put_back(&delivery, Duration::ZERO);
+        for parcel in self.lanes.clear() {
+            self.put_back(&parcel, Duration::ZERO);
         }
         let grace = self.settings.grace;
         let finish = async {
@@ -340,28 +388,30 @@ impl Dispatcher {
             tracing::info!(attempts = tasks.len(), "attempts to notify are broken off, to be repeated");
             tasks.shutdown().await;
         }
-        for delivery in std::mem::take(&mut self.running).into_values() {
-            self.put_back(&delivery, Duration::ZERO);
+        for parcel in std::mem::take(&mut self.running).into_values() {
+            self.put_back(&parcel, Duration::ZERO);
         }
         self.write_ends().await;
+        self.pulse.end().await;
     }
 }
 
-/// One attempt, which ends in time whatever the notifier does.
+/// One attempt, which ends in time whatever the notifier does. Nothing where the process was held up before it could begin
+/// until others may have made it.
 async fn attempt(
     notifiers: &Notifiers,
     address: &Address,
-    delivery: &Delivery,
+    parcel: &Parcel,
     longest: Duration,
-) -> Result<(), DeliveryFailure> {
-    let attempt = AssertUnwindSafe(notifiers.deliver(address, delivery)).catch_unwind();
-    match tokio::time::timeout(longest, Box::pin(attempt)).await {
+    life: &Life,
+) -> Option<Result<(), DeliveryFailure>> {
+    if !life.lasts() {
+        return None;
+    }
+    let attempt = AssertUnwindSafe(notifiers.deliver(address, parcel)).catch_unwind();
+    Some(match tokio::time::timeout(longest, Box::pin(attempt)).await {
         Ok(Ok(outcome)) => outcome,
         Ok(Err(_)) => Err(DeliveryFailure::later("the notifier itself failed")),
         Err(_) => Err(DeliveryFailure::later(format!("no answer within {} s", longest.as_secs_f64()))),
-    }
-}
-
-fn nanos(span: Duration) -> u64 {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+    })
 }

@@ -1,14 +1,12 @@
-//! Lanes: messages that were taken and wait for their turn at one host or service. A host that answers quickly may have
+//! Lanes: messages, in their parcels, that were taken and wait for their turn at one host or service. A host that answers quickly may have
 //! many that wait for it; one that fails or is slow has few, so that it takes nobody's place.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
-use nephometer_drivers::Delivery;
+use super::{Address, Parcel};
 
-use super::Address;
-
-/// As many messages may wait for a host that answers quickly.
+/// As many parcels may wait for a host that answers quickly.
 const QUICK_QUEUE: usize = 256;
 /// An answer is quick below this.
 const QUICK: Duration = Duration::from_secs(1);
@@ -17,10 +15,10 @@ const FIRST_REST: Duration = Duration::from_secs(2);
 /// Longest such pause.
 const LONGEST_REST: Duration = Duration::from_secs(60);
 
-/// A message that was taken.
+/// A parcel that was taken.
 #[derive(Clone)]
 pub(super) struct Taken {
-    pub(super) delivery: Delivery,
+    pub(super) parcel: Parcel,
     pub(super) address: Address,
     /// Until when it is ours, by the monotonic clock.
     pub(super) until_ns: u64,
@@ -51,22 +49,22 @@ impl Lane {
 }
 
 impl Lanes {
-    /// Lanes with `per_lane` messages on their way at a time.
+    /// Lanes with `per_lane` parcels on their way at a time.
     pub(super) fn new(per_lane: usize) -> Self {
         Self { lanes: HashMap::new(), per_lane }
     }
 
-    /// Has a message wait for its turn; where there is no place it comes back, and for how long it should rest.
-    pub(super) fn push(&mut self, taken: Taken) -> Option<(Delivery, Duration)> {
+    /// Has a parcel wait for its turn; where there is no place it comes back, and for how long it should rest.
+    pub(super) fn push(&mut self, taken: Taken) -> Option<(Parcel, Duration)> {
         let lane = self.lanes.entry(taken.address.lane()).or_default();
         if lane.waiting.len() >= lane.room(self.per_lane) {
-            return Some((taken.delivery, lane.rest()));
+            return Some((taken.parcel, lane.rest()));
         }
         lane.waiting.push_back(taken);
         None
     }
 
-    /// Up to `limit` messages whose turn it is, from each lane in turn, with their lanes.
+    /// Up to `limit` parcels whose turn it is, from each lane in turn, with their lanes.
     pub(super) fn start(&mut self, limit: usize) -> Vec<(String, Taken)> {
         let mut started = Vec::new();
         loop {
@@ -88,13 +86,13 @@ impl Lanes {
         }
     }
 
-    /// A message is no longer on its way, after an attempt that failed or not and took so long, or after none; messages
+    /// A parcel is no longer on its way, after an attempt that failed or not and took so long, or after none; parcels
     /// that have no place in the lane any more, and for how long they go back.
     pub(super) fn finish(
         &mut self,
         name: &str,
         attempt: Option<(bool, Duration)>,
-    ) -> Vec<(Delivery, Duration)> {
+    ) -> Vec<(Parcel, Duration)> {
         let Some(lane) = self.lanes.get_mut(name) else { return Vec::new() };
         lane.running = lane.running.saturating_sub(1);
         if let Some((failed, took)) = attempt {
@@ -102,28 +100,30 @@ impl Lanes {
             lane.slow = took > QUICK;
         }
         let (room, rest) = (lane.room(self.per_lane).min(lane.waiting.len()), lane.rest());
-        let back = lane.waiting.split_off(room).into_iter().map(|taken| (taken.delivery, rest)).collect();
+        let back = lane.waiting.split_off(room).into_iter().map(|taken| (taken.parcel, rest)).collect();
         if lane.waiting.is_empty() && lane.running == 0 {
             self.lanes.remove(name);
         }
         back
     }
 
-    /// How many wait.
+    /// How many messages wait.
     pub(super) fn waiting(&self) -> usize {
-        self.lanes.values().map(|lane| lane.waiting.len()).sum()
+        self.lanes.values().flat_map(|lane| &lane.waiting).map(|taken| taken.parcel.size()).sum()
     }
 
     /// Everything that waits.
-    pub(super) fn clear(&mut self) -> Vec<Delivery> {
+    pub(super) fn clear(&mut self) -> Vec<Parcel> {
         let waiting = self.lanes.values_mut().flat_map(|lane| lane.waiting.drain(..));
-        waiting.map(|taken| taken.delivery).collect()
+        let waiting = waiting.map(|taken| taken.parcel).collect();
+        self.lanes.retain(|_, lane| lane.running > 0);
+        waiting
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use nephometer_drivers::NewDelivery;
+    use nephometer_drivers::{Delivery, NewDelivery};
     use nephometer_model::{AlarmId, Timestamp};
     use uuid::Uuid;
 
@@ -140,7 +140,8 @@ mod tests {
             group: None,
         };
         let delivery = Delivery { message, created_at: Timestamp::default(), attempts: 0, last_error: None };
-        Taken { delivery, address: Address::parse(action).ok().unwrap(), until_ns: 0 }
+        let parcel = Parcel::one(delivery);
+        Taken { parcel, address: Address::parse(action).ok().unwrap(), until_ns: 0 }
     }
 
     fn fill(lanes: &mut Lanes, count: u128, action: &str) -> usize {
@@ -158,7 +159,7 @@ mod tests {
         assert!(lanes.start(10).is_empty());
         assert!(lanes.finish("http://a:80", Some((false, Duration::ZERO))).is_empty());
         let next = lanes.start(10);
-        assert_eq!(next[0].1.delivery.message.id, Uuid::from_u128(2), "in their order");
+        assert_eq!(next[0].1.parcel.first().message.id, Uuid::from_u128(2), "in their order");
         assert_eq!(lanes.waiting(), 2);
         assert_eq!(lanes.clear().len(), 2);
     }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use nephometer_drivers::{Delivery, DeliveryFailure};
 use parking_lot::Mutex;
 
-use super::{Address, Notifier, Told};
+use super::{Address, Notifier, Parcel, Told};
 use crate::definition::shown;
 
 /// As many messages are remembered by `test://`.
@@ -18,18 +18,20 @@ pub struct LogNotifier;
 
 #[async_trait]
 impl Notifier for LogNotifier {
-    async fn deliver(&self, _: &Address, delivery: &Delivery) -> Result<(), DeliveryFailure> {
-        let told = Told::of(delivery)?;
-        let action = shown(&delivery.message.action);
-        tracing::info!(
-            "Notifying alarm {} {} of {} priority from {} to {} with action {action} because {}.",
-            told.alarm_name,
-            told.alarm_id,
-            told.severity,
-            told.previous,
-            told.current,
-            told.reason
-        );
+    async fn deliver(&self, _: &Address, parcel: &Parcel) -> Result<(), DeliveryFailure> {
+        for delivery in parcel.deliveries() {
+            let told = Told::of(delivery)?;
+            let action = shown(&delivery.message.action);
+            tracing::info!(
+                "Notifying alarm {} {} of {} priority from {} to {} with action {action} because {}.",
+                told.alarm_name,
+                told.alarm_id,
+                told.severity,
+                told.previous,
+                told.current,
+                told.reason
+            );
+        }
         Ok(())
     }
 }
@@ -49,12 +51,11 @@ impl TestNotifier {
 
 #[async_trait]
 impl Notifier for TestNotifier {
-    async fn deliver(&self, _: &Address, delivery: &Delivery) -> Result<(), DeliveryFailure> {
+    async fn deliver(&self, _: &Address, parcel: &Parcel) -> Result<(), DeliveryFailure> {
         let mut messages = self.messages.lock();
-        if messages.len() == REMEMBERED {
-            messages.pop_front();
-        }
-        messages.push_back(delivery.clone());
+        messages.extend(parcel.deliveries().iter().cloned());
+        let surplus = messages.len().saturating_sub(REMEMBERED);
+        messages.drain(..surplus);
         Ok(())
     }
 }

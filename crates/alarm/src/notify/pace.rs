@@ -6,6 +6,8 @@ use nephometer_drivers::{Delivery, DeliveryEnd, DeliveryFailure};
 use nephometer_model::{Clock, Timestamp};
 use uuid::Uuid;
 
+use super::Parcel;
+
 /// How long a target may ask to be left alone.
 const LONGEST_WISH: Duration = Duration::from_secs(3600);
 
@@ -44,25 +46,34 @@ impl Pace {
         after(since, self.give_up_after) <= now
     }
 
-    /// What becomes of a message whose attempt ended so.
+    /// What becomes of the messages of a parcel whose attempt ended so. Those that are tried again are so together. Where
+    /// there is a `longest` pause, it is that at most and no number of attempts is too many.
     pub(super) fn end(
         &self,
-        delivery: &Delivery,
+        parcel: &Parcel,
         outcome: Result<(), DeliveryFailure>,
+        longest: Option<Duration>,
         clock: &dyn Clock,
-    ) -> DeliveryEnd {
+    ) -> Vec<DeliveryEnd> {
+        let all = |end: DeliveryEnd| vec![end; parcel.size()];
         let (reason, wish) = match outcome {
-            Ok(()) => return DeliveryEnd::Delivered,
-            Err(DeliveryFailure::Final(error)) => return DeliveryEnd::Dead { error },
+            Ok(()) => return all(DeliveryEnd::Delivered),
+            Err(DeliveryFailure::Final(error)) => return all(DeliveryEnd::Dead { error }),
             Err(DeliveryFailure::Later { reason, retry_after }) => (reason, retry_after.unwrap_or_default()),
         };
-        let (now, attempts) = (clock.now(), delivery.attempts.saturating_add(1));
-        if attempts >= self.max_attempts || self.is_old(delivery, now) {
-            return DeliveryEnd::Dead { error: format!("given up after {attempts} attempts: {reason}") };
-        }
-        let growing = self.first_pause.saturating_mul(1_u32 << delivery.attempts.min(20));
-        let pause = share(growing.min(self.longest_pause), delivery.message.id, attempts);
-        DeliveryEnd::Retry { at: after(now, pause.max(wish.min(LONGEST_WISH))), error: reason }
+        let (now, first) = (clock.now(), parcel.first());
+        let growing = self.first_pause.saturating_mul(1_u32 << first.attempts.min(20));
+        let growing = growing.min(longest.unwrap_or(Duration::MAX).min(self.longest_pause));
+        let pause = share(growing, first.message.id, first.attempts.saturating_add(1));
+        let at = after(now, pause.max(wish.min(LONGEST_WISH)));
+        let end = |delivery: &Delivery| {
+            let attempts = delivery.attempts.saturating_add(1);
+            if (longest.is_none() && attempts >= self.max_attempts) || self.is_old(delivery, now) {
+                return DeliveryEnd::Dead { error: format!("given up after {attempts} attempts: {reason}") };
+            }
+            DeliveryEnd::Retry { at, error: reason.clone() }
+        };
+        parcel.deliveries().iter().map(end).collect()
     }
 
     /// What becomes of a message that was not tried, and may be `pause` later.
@@ -108,7 +119,8 @@ mod tests {
     }
 
     fn pause_seconds(delivery: &Delivery, failure: DeliveryFailure) -> f64 {
-        match pace().end(delivery, Err(failure), &ManualClock::at(Timestamp::default())) {
+        let clock = ManualClock::at(Timestamp::default());
+        match pace().end(&Parcel::one(delivery.clone()), Err(failure), None, &clock).remove(0) {
             DeliveryEnd::Retry { at, .. } => at.ns() as f64 / SECOND_NS as f64,
             other => panic!("{other:?}"),
         }
@@ -140,10 +152,20 @@ mod tests {
     #[test]
     fn some_day_it_is_enough() {
         let clock = ManualClock::at(Timestamp::default());
-        let failed = |delivery: &Delivery| pace().end(delivery, Err(DeliveryFailure::later("no")), &clock);
+        let ended = |delivery: &Delivery, failure, longest| {
+            pace().end(&Parcel::one(delivery.clone()), Err(failure), longest, &clock).remove(0)
+        };
+        let failed = |delivery: &Delivery| ended(delivery, DeliveryFailure::later("no"), None);
         let dead = DeliveryEnd::Dead { error: "given up after 30 attempts: no".to_owned() };
         assert_eq!(failed(&delivery(1, 29)), dead);
         assert!(matches!(failed(&delivery(1, 28)), DeliveryEnd::Retry { .. }));
+        let short = Duration::from_secs(2);
+        let DeliveryEnd::Retry { at, .. } =
+            ended(&delivery(1, 1000), DeliveryFailure::later("no"), Some(short))
+        else {
+            panic!("it was given up")
+        };
+        assert!(at <= after(Timestamp::default(), short));
         clock.advance_ns(1000 * SECOND_NS);
         assert_eq!(
             failed(&delivery(1, 0)),
@@ -155,6 +177,22 @@ mod tests {
         held_back.message.not_before = Timestamp::from_ns(500 * SECOND_NS);
         assert!(matches!(failed(&held_back), DeliveryEnd::Retry { .. }), "age counts from when it was due");
         let no = DeliveryFailure::Final("no such thing".to_owned());
-        assert!(matches!(pace().end(&held_back, Err(no), &clock), DeliveryEnd::Dead { .. }));
+        assert!(matches!(ended(&held_back, no, None), DeliveryEnd::Dead { .. }));
+    }
+
+    #[test]
+    fn what_goes_together_is_tried_again_together() {
+        let grouped = |id, attempts| {
+            let mut delivery = delivery(id, attempts);
+            let (key, wait) = ("{}".to_owned(), Duration::ZERO);
+            delivery.message.group = Some(nephometer_drivers::DeliveryGroup { key, wait });
+            delivery
+        };
+        let parcels = Parcel::pack(vec![grouped(1, 3), grouped(2, 29), grouped(3, 0)]);
+        let clock = ManualClock::at(Timestamp::default());
+        let ends = pace().end(&parcels[0], Err(DeliveryFailure::later("no")), None, &clock);
+        assert!(matches!(ends[0], DeliveryEnd::Retry { .. }));
+        assert!(matches!(ends[1], DeliveryEnd::Dead { .. }));
+        assert_eq!(ends[2], ends[0]);
     }
 }

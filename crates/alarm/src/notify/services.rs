@@ -9,7 +9,7 @@ use nephometer_drivers::{
 use nephometer_model::Secret;
 use serde_json::{Value, json};
 
-use super::{Address, Notifier, Told};
+use super::{Address, Notifier, Parcel, Told};
 use crate::definition::ActionScheme;
 
 /// How long a subscription holds unless the address says otherwise; seconds.
@@ -36,8 +36,11 @@ impl ZaqarNotifier {
 
 #[async_trait]
 impl Notifier for ZaqarNotifier {
-    async fn deliver(&self, address: &Address, delivery: &Delivery) -> Result<(), DeliveryFailure> {
-        self.queues.post(queue_message(address, delivery)?).await
+    async fn deliver(&self, address: &Address, parcel: &Parcel) -> Result<(), DeliveryFailure> {
+        for delivery in parcel.deliveries() {
+            self.queues.post(queue_message(address, delivery)?).await?;
+        }
+        Ok(())
     }
 }
 
@@ -95,11 +98,8 @@ impl HeatNotifier {
     pub fn new(stacks: Arc<dyn StackHealer>) -> Self {
         Self { stacks }
     }
-}
 
-#[async_trait]
-impl Notifier for HeatNotifier {
-    async fn deliver(&self, address: &Address, delivery: &Delivery) -> Result<(), DeliveryFailure> {
+    async fn heal(&self, address: &Address, delivery: &Delivery) -> Result<(), DeliveryFailure> {
         let data = Told::of(delivery)?.reason_data;
         let text = |name: &str| data[name].as_str().filter(|text| !text.is_empty()).map(str::to_owned);
         let (Some(stack_id), Some(group_id)) = (text("stack_id"), text("asg_id")) else {
@@ -116,6 +116,16 @@ impl Notifier for HeatNotifier {
             count => {
                 tracing::info!(%alarm, count, "unhealthy members were marked and their stack is updated")
             }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Notifier for HeatNotifier {
+    async fn deliver(&self, address: &Address, parcel: &Parcel) -> Result<(), DeliveryFailure> {
+        for delivery in parcel.deliveries() {
+            self.heal(address, delivery).await?;
         }
         Ok(())
     }

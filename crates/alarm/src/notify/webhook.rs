@@ -4,6 +4,7 @@
 //! is made, and connections are made to those addresses only: a name that changes its mind in between gains nothing.
 
 mod client;
+mod content;
 mod redirect;
 
 use std::sync::Arc;
@@ -11,13 +12,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use nephometer_drivers::{Delivery, DeliveryFailure, TrustTokens};
+use nephometer_drivers::{DeliveryFailure, TrustTokens};
 use nephometer_model::{Clock, Secret};
 use reqwest::{Response, Url};
+use uuid::Uuid;
 
 use self::client::Clients;
+use self::content::Content;
 use super::address::shown;
-use super::{Address, Notifier};
+use super::{Address, Notifier, Parcel};
 use crate::definition::ActionScheme;
 
 pub use client::{WebhookError, WebhookSettings};
@@ -87,14 +90,14 @@ impl WebhookNotifier {
     async fn attempt(
         &self,
         address: &Address,
-        delivery: &Delivery,
+        content: &Content,
         token: Option<&Secret>,
     ) -> Result<(), DeliveryFailure> {
         let hop = Hop {
             method: Method::POST,
             url: address.url.clone(),
-            headers: headers(delivery, token)?,
-            body: Some(delivery.message.payload.clone()),
+            headers: headers(content.id, token)?,
+            body: Some(content.body.clone()),
         };
         let verify = verify(address)?.unwrap_or(self.clients.settings.verify);
         let timeout = self.clients.settings.timeout;
@@ -144,29 +147,29 @@ impl WebhookNotifier {
 
 #[async_trait]
 impl Notifier for WebhookNotifier {
-    async fn deliver(&self, address: &Address, delivery: &Delivery) -> Result<(), DeliveryFailure> {
-        let Some(trust_id) = &address.trust_id else { return self.attempt(address, delivery, None).await };
+    async fn deliver(&self, address: &Address, parcel: &Parcel) -> Result<(), DeliveryFailure> {
+        let content = Content::of(parcel)?;
+        let Some(trust_id) = &address.trust_id else { return self.attempt(address, &content, None).await };
         let Some(trusts) = &self.trusts else {
             let text = "trust actions need the identity service, which this deployment does not use";
             return Err(DeliveryFailure::Final(text.to_owned()));
         };
         let token = trusts.token(trust_id).await?;
-        let outcome = self.attempt(address, delivery, Some(&token)).await;
+        let outcome = self.attempt(address, &content, Some(&token)).await;
         let refused = format!("answered with {}", StatusCode::UNAUTHORIZED);
         match outcome {
             // The token may have been revoked: once more with a fresh one.
             Err(DeliveryFailure::Final(reason)) if reason.ends_with(&refused) => {
                 trusts.forget(trust_id, &token);
                 let fresh = trusts.token(trust_id).await?;
-                self.attempt(address, delivery, Some(&fresh)).await
+                self.attempt(address, &content, Some(&fresh)).await
             }
             outcome => outcome,
         }
     }
 }
 
-fn headers(delivery: &Delivery, token: Option<&Secret>) -> Result<HeaderMap, DeliveryFailure> {
-    let id = delivery.message.id;
+fn headers(id: Uuid, token: Option<&Secret>) -> Result<HeaderMap, DeliveryFailure> {
     let unfit = |_| DeliveryFailure::Final("the token of the trust cannot be a header".to_owned());
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));

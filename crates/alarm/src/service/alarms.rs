@@ -41,11 +41,11 @@ impl AlarmService {
         self.confine(&mut alarm, caller).await?;
         self.check_combined(&alarm, caller).await?;
         let trust = self.entrust(&mut alarm, None, caller).await?;
-        let change = self.creation(&alarm, caller);
+        let record = self.creation(&alarm, caller);
         let limits =
             AlarmLimits { project: self.parts.settings.project_quota, user: self.parts.settings.user_quota };
         let (user, project) = (alarm.user_id.clone(), alarm.project_id.clone());
-        match self.parts.store.create(alarm, change, limits).await {
+        match self.parts.store.create(alarm, record, limits).await {
             Ok(made) => {
                 self.changed();
                 Ok(made)
@@ -120,8 +120,8 @@ impl AlarmService {
             self.confine(&mut new, caller).await?;
             self.check_combined(&new, caller).await?;
             let made = self.entrust(&mut new, Some(&old), caller).await?;
-            let change = self.rule_change(&old, &new, caller);
-            match self.parts.store.update(new, change).await {
+            let record = self.rule_change(&old, &new, caller);
+            match self.parts.store.update(new, record).await {
                 Ok(updated) => {
                     self.changed();
                     self.release(&old, &updated, caller).await;
@@ -168,11 +168,19 @@ impl AlarmService {
 
     /// Deletes an alarm with its history and its trust.
     pub async fn delete(&self, caller: &Caller, id: &AlarmId) -> Result<(), AlarmError> {
-        self.allowed(caller, "telemetry:delete_alarm", id).await?;
-        let deleted = self.parts.store.delete(id).await?;
-        self.changed();
-        self.release_all(&deleted, caller).await;
-        Ok(())
+        for _ in 0..ATTEMPTS {
+            let seen = self.allowed(caller, "telemetry:delete_alarm", id).await?;
+            match self.parts.store.delete(id, seen.version, self.deletion(&seen, caller)).await {
+                Ok(()) => {
+                    self.changed();
+                    self.release_all(&seen, caller).await;
+                    return Ok(());
+                }
+                Err(AlarmStoreError::Changed) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(AlarmError::Unavailable(AlarmStoreError::Changed.to_string()))
     }
 
     /// The state of an alarm.
@@ -192,8 +200,8 @@ impl AlarmService {
             let state = parse_state(body)?;
             let state_timestamp = self.parts.clock.now_micros();
             let new = Alarm { state, state_timestamp, state_reason: SET_BY_API.to_owned(), ..old };
-            let change = self.state_set(&new, caller);
-            match self.parts.store.update(new, change).await {
+            let record = self.state_set(&new, caller);
+            match self.parts.store.update(new, record).await {
                 Ok(_) => {
                     self.changed();
                     return Ok(state);

@@ -1,9 +1,11 @@
 //! Records of an alarm's history, in upstream's words and order of keys.
 
+use nephometer_drivers::{ChangeRecord, NewDelivery};
 use nephometer_model::{Alarm, AlarmChange, AlarmChangeKind, AlarmRule, TimeConstraint, Timestamp, python};
 use serde_json::{Map, Value};
 
 use super::{AlarmService, Caller, own_project, own_user};
+use crate::announce::{Author, announcement};
 use crate::definition::without_trust;
 
 /// Keys that no record of a change tells.
@@ -78,20 +80,17 @@ fn difference(old: &Alarm, new: &Alarm) -> Option<Map<String, Value>> {
 }
 
 impl AlarmService {
-    /// A record of what the caller did to `alarm`; nothing where history is not recorded.
-    fn record(
+    /// What the caller did to `alarm`.
+    fn change(
         &self,
         kind: AlarmChangeKind,
         alarm: &Alarm,
         detail: Map<String, Value>,
         caller: &Caller,
         at: Timestamp,
-    ) -> Option<AlarmChange> {
-        if !self.parts.settings.record_history {
-            return None;
-        }
+    ) -> AlarmChange {
         let severity = detail.get("severity").map(|_| alarm.severity);
-        Some(AlarmChange {
+        AlarmChange {
             event_id: self.parts.ids.uuid(),
             alarm_id: alarm.id.clone(),
             kind,
@@ -101,26 +100,47 @@ impl AlarmService {
             on_behalf_of: alarm.project_id.clone(),
             timestamp: at,
             severity,
-        })
+        }
     }
 
-    pub(super) fn creation(&self, alarm: &Alarm, caller: &Caller) -> Option<AlarmChange> {
-        self.record(AlarmChangeKind::Creation, alarm, stored_detail(alarm), caller, alarm.timestamp)
+    /// What is kept and told of a change; nothing where history is not recorded.
+    fn recorded(&self, change: AlarmChange) -> ChangeRecord {
+        if !self.parts.settings.record_history {
+            return ChangeRecord::default();
+        }
+        ChangeRecord { deliveries: self.announced(&change), change: Some(change) }
+    }
+
+    /// The message that tells of a change, where changes are told.
+    fn announced(&self, change: &AlarmChange) -> Vec<NewDelivery> {
+        self.parts.settings.announce.then(|| announcement(change, Author::Api)).into_iter().collect()
+    }
+
+    pub(super) fn creation(&self, alarm: &Alarm, caller: &Caller) -> ChangeRecord {
+        let (kind, at) = (AlarmChangeKind::Creation, alarm.timestamp);
+        self.recorded(self.change(kind, alarm, stored_detail(alarm), caller, at))
     }
 
     /// Nothing where nothing is different.
-    pub(super) fn rule_change(&self, old: &Alarm, new: &Alarm, caller: &Caller) -> Option<AlarmChange> {
-        let detail = difference(old, new)?;
-        self.record(AlarmChangeKind::RuleChange, new, detail, caller, new.timestamp)
+    pub(super) fn rule_change(&self, old: &Alarm, new: &Alarm, caller: &Caller) -> ChangeRecord {
+        let Some(detail) = difference(old, new) else { return ChangeRecord::default() };
+        self.recorded(self.change(AlarmChangeKind::RuleChange, new, detail, caller, new.timestamp))
     }
 
-    pub(super) fn state_set(&self, alarm: &Alarm, caller: &Caller) -> Option<AlarmChange> {
+    /// Told even where history is not recorded, in which a deletion is never.
+    pub(super) fn deletion(&self, alarm: &Alarm, caller: &Caller) -> Vec<NewDelivery> {
+        let detail = Map::from_iter([("state".to_owned(), Value::from(alarm.state.as_str()))]);
+        let (kind, now) = (AlarmChangeKind::Deletion, self.parts.clock.now_micros());
+        self.announced(&self.change(kind, alarm, detail, caller, now))
+    }
+
+    pub(super) fn state_set(&self, alarm: &Alarm, caller: &Caller) -> ChangeRecord {
         let detail = Map::from_iter([
             ("state".to_owned(), Value::from(alarm.state.as_str())),
             ("state_reason".to_owned(), Value::from(alarm.state_reason.clone())),
         ]);
-        let at = alarm.state_timestamp;
-        let change = self.record(AlarmChangeKind::StateTransition, alarm, detail, caller, at)?;
-        Some(AlarmChange { severity: Some(alarm.severity), ..change })
+        let (kind, at) = (AlarmChangeKind::StateTransition, alarm.state_timestamp);
+        let change = self.change(kind, alarm, detail, caller, at);
+        self.recorded(AlarmChange { severity: Some(alarm.severity), ..change })
     }
 }

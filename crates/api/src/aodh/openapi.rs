@@ -22,28 +22,47 @@ async fn show(call: Call) -> Answer {
 
 fn document() -> Document {
     Document {
-        info: json!({
-            "title": "Nephometer alarm API",
-            "version": "2.0",
-            "description": "Aodh's REST API v2. Paths may end in a slash; empty segments are ignored.",
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        }),
+        title: "Nephometer alarm API",
+        version: "2.0",
+        about: "Aodh's REST API v2.",
         security_schemes: security_schemes(),
-        schemas: schemas(),
+        schemas: openapi::schemas(include_str!("openapi_schemas.json")),
+        webhooks: webhooks(),
         refusals_in_text: &[],
         spelled: |path| path,
     }
 }
 
+/// What actions are told.
+fn webhooks() -> Value {
+    let told = |name: &str, summary: &str, schema: &str| {
+        let header = |name: &str, text: &str| json!({"name": name, "in": "header", "description": text, "schema": {"type": "string"}});
+        json!({"post": {
+            "operationId": name,
+            "summary": summary,
+            "parameters": [
+                header("Idempotency-Key", "Names what is told: repetitions carry it, so that receivers can tell"),
+                header("X-OpenStack-Request-Id", "The same behind req-"),
+                header("X-Auth-Token", "Of the owner's trust, for trust+http and trust+https"),
+            ],
+            "requestBody": {"content": {"application/json": {"schema": openapi::reference(schema)}}},
+            "responses": {
+                "2XX": {"description": "It has arrived"},
+                "408": {"description": "Again later, as with 425, 429 (and its Retry-After) and 5XX"},
+                "4XX": {"description": "It is given up"},
+            },
+        }})
+    };
+    let alone = told("notification", "An alarm's state has changed, or is told again", "Notification");
+    let together = "Several alarms of a project have changed, for an action that asks for groups";
+    let together = told("groupedNotification", together, "GroupedNotifications");
+    json!({ "notification": alone, "groupedNotification": together })
+}
+
 /// How callers are recognised, by the configuration's `alarm_api.auth_mode`.
 fn security_schemes() -> Value {
     json!({
-        "keystone": {
-            "type": "apiKey",
-            "in": "header",
-            "name": "X-Auth-Token",
-            "description": "A Keystone token (auth_mode `keystone`). 401 tells Keystone's address in WWW-Authenticate.",
-        },
+        "keystone": openapi::keystone_scheme(""),
         "noauth": {
             "type": "apiKey",
             "in": "header",
@@ -51,12 +70,6 @@ fn security_schemes() -> Value {
             "description": "Identity as the client says it, with X-User-Id and X-Roles (auth_mode `noauth`).",
         },
     })
-}
-
-/// The schemas that routes name.
-fn schemas() -> Value {
-    serde_json::from_str(include_str!("openapi_schemas.json"))
-        .expect("a file of this crate, read by its tests")
 }
 
 /// All statuses that the document promises for a route, ascending.

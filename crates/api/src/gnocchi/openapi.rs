@@ -22,14 +22,12 @@ async fn show(call: Call) -> Answer {
 
 fn document() -> Document {
     Document {
-        info: json!({
-            "title": "Nephometer metric API",
-            "version": "1.0",
-            "description": "Gnocchi's REST API v1. Paths may end in a slash; empty segments are ignored.",
-            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
-        }),
+        title: "Nephometer metric API",
+        version: "1.0",
+        about: "Gnocchi's REST API v1.",
         security_schemes: security_schemes(),
-        schemas: schemas(),
+        schemas: openapi::schemas(include_str!("openapi_schemas.json")),
+        webhooks: json!({}),
         refusals_in_text: &["text/plain", "text/html"],
         spelled: |path| if path == "/v1" { "/v1/" } else { path },
     }
@@ -38,13 +36,9 @@ fn document() -> Document {
 /// How callers are recognised, by the configuration's `metric_api.auth_mode`.
 fn security_schemes() -> Value {
     json!({
-        "keystone": {
-            "type": "apiKey",
-            "in": "header",
-            "name": "X-Auth-Token",
-            "description": "A Keystone token (auth_mode `keystone`). A service that passes a user's token on may add its own as \
-                            X-Service-Token. 401 tells Keystone's address in WWW-Authenticate.",
-        },
+        "keystone": openapi::keystone_scheme(
+            "A service that passes a user's token on may add its own as X-Service-Token. "
+        ),
         "basic": {
             "type": "http",
             "scheme": "basic",
@@ -58,12 +52,6 @@ fn security_schemes() -> Value {
                             operator may have chosen another header.",
         },
     })
-}
-
-/// The schemas that routes name.
-fn schemas() -> Value {
-    serde_json::from_str(include_str!("openapi_schemas.json"))
-        .expect("a file of this crate, read by its tests")
 }
 
 /// All statuses that the document promises for a route, ascending.

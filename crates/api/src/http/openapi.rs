@@ -13,12 +13,18 @@ const IDENTIFIED: [u16; 3] = [401, 403, 429];
 
 /// What a dialect's document says besides its routes.
 pub(crate) struct Document {
-    /// `info`.
-    pub(crate) info: Value,
+    /// The name of the API.
+    pub(crate) title: &'static str,
+    /// Its version.
+    pub(crate) version: &'static str,
+    /// What it is, in a sentence.
+    pub(crate) about: &'static str,
     /// Ways of signing in, by name; the operator decides which counts.
     pub(crate) security_schemes: Value,
     /// The schemas that routes name, `Error` included.
     pub(crate) schemas: Value,
+    /// What the service itself calls, by name.
+    pub(crate) webhooks: Value,
     /// Media types of refusals besides JSON.
     pub(crate) refusals_in_text: &'static [&'static str],
     /// How the document spells a path.
@@ -50,9 +56,15 @@ impl Document {
         }
         json!({
             "openapi": "3.1.0",
-            "info": self.info,
+            "info": {
+                "title": self.title,
+                "version": self.version,
+                "description": format!("{} Paths may end in a slash; empty segments are ignored.", self.about),
+                "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            },
             "servers": [{"url": server}],
             "paths": paths,
+            "webhooks": self.webhooks,
             "components": {"securitySchemes": self.security_schemes, "schemas": self.schemas},
         })
     }
@@ -112,8 +124,25 @@ impl Document {
     }
 }
 
+/// The way of signing in by tokens; `more` is said of them besides.
+pub(crate) fn keystone_scheme(more: &str) -> Value {
+    json!({
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Auth-Token",
+        "description": format!(
+            "A Keystone token (auth_mode `keystone`). {more}401 tells Keystone's address in WWW-Authenticate."
+        ),
+    })
+}
+
+/// Schemas by their names, as a file of this crate has them.
+pub(crate) fn schemas(text: &str) -> Value {
+    serde_json::from_str(text).expect("a file of this crate, read by its tests")
+}
+
 /// A reference to a schema, or to a list of such.
-fn reference(name: &str) -> Value {
+pub(crate) fn reference(name: &str) -> Value {
     match name.strip_suffix("[]") {
         Some(item) => json!({"type": "array", "items": reference(item)}),
         None => json!({"$ref": format!("#/components/schemas/{name}")}),

@@ -60,7 +60,7 @@ async fn records() -> AlarmApp {
                     severity: None,
                 };
                 let alarm = found(&app, &json!(id)).await;
-                app.store().update(alarm, Some(change)).await.unwrap();
+                app.store().update(alarm, change.into()).await.unwrap();
             }
         }
     }

@@ -1,16 +1,12 @@
 //! Messages that were given up.
 
-use std::time::Duration;
-
-use nephometer_drivers::{DeliveryEnd, NewDelivery};
+use nephometer_drivers::NewDelivery;
 use nephometer_model::AlarmId;
 use nephometer_testkit::alarm_app::AlarmApp;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::support::*;
-
-const MEMBER: Uuid = Uuid::from_u128(1);
 
 /// Messages to these targets, of an alarm each, that were given up one after the other.
 async fn given_up(targets: &[&str]) -> (AlarmApp, Vec<Uuid>) {
@@ -36,11 +32,7 @@ async fn given_up(targets: &[&str]) -> (AlarmApp, Vec<Uuid>) {
 /// Takes what is due and gives it up; how many messages.
 async fn give_up(app: &AlarmApp) -> usize {
     app.clock.advance_ns(SECOND_NS);
-    let taken = app.store().take_deliveries(MEMBER, Duration::from_secs(60), 10).await.unwrap();
-    let dead = || DeliveryEnd::Dead { error: "the target is gone".to_owned() };
-    let ends = taken.iter().map(|delivery| (delivery.message.id, dead())).collect();
-    app.store().end_deliveries(MEMBER, ends).await.unwrap();
-    taken.len()
+    app.give_up_due("the target is gone").await.unwrap()
 }
 
 async fn retried(app: &AlarmApp, body: Value) -> Value {

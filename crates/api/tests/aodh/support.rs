@@ -1,6 +1,6 @@
 //! Callers, definitions and stored alarms that tests begin with.
 
-use nephometer_drivers::AlarmLimits;
+use nephometer_drivers::{AlarmLimits, ChangeRecord};
 use nephometer_model::{Alarm, AlarmId, AlarmRule, AlarmState, Severity, TimeConstraint, Timestamp};
 use nephometer_testkit::alarm_app::{AlarmApp, Who};
 use nephometer_testkit::app::TestAnswer;
@@ -92,7 +92,7 @@ pub(crate) fn stored(id: &str) -> Alarm {
 
 /// Puts an alarm there without history.
 pub(crate) async fn store(app: &AlarmApp, alarm: Alarm) {
-    app.store().create(alarm, None, AlarmLimits::default()).await.unwrap();
+    app.store().create(alarm, ChangeRecord::default(), AlarmLimits::default()).await.unwrap();
 }
 
 /// The usual application with the alarms `a` (critical, with a time constraint), `b` (critical) and `c` (moderate).

@@ -53,19 +53,10 @@ macro_rules! for_each_alarm_behaviour {
             quotas_bound_projects_and_users
             counters_add_up
             states_are_counted
-            transitions_write_state_history_and_messages
-            transitions_of_what_has_changed_are_stale
-            transitions_keep_what_they_do_not_name
             transitions_of_one_alarm_follow_each_other
             transitions_are_news_without_a_fence_only
             news_tell_what_changed_and_what_is_gone
             news_are_by_share
-            messages_are_taken_oldest_first
-            messages_to_one_target_keep_their_order
-            messages_are_free_again_in_the_end
-            messages_are_tried_again_or_given_up
-            messages_that_are_known_are_skipped
-            messages_go_with_their_alarm
             silences_are_kept_until_they_end
         }
     };

@@ -1,11 +1,11 @@
 //! Changes of alarms that people make: they are made, replaced, deleted.
 
-use nephometer_drivers::{AlarmLimits, AlarmStoreError};
-use nephometer_model::{Alarm, AlarmChange, AlarmId};
+use nephometer_drivers::{AlarmLimits, AlarmStoreError, ChangeRecord, NewDelivery};
+use nephometer_model::{Alarm, AlarmId};
 
 use super::rows::{ALARM_COLUMNS, alarm_values, change_batch, check, rounded, share_value};
 use super::shares::HeldShares;
-use super::{list, outbox, quotas};
+use super::{outbox, quotas};
 use crate::Failure;
 use crate::session::{Session, query_opt};
 use crate::value::Value;
@@ -16,7 +16,7 @@ const TOMBSTONE_MICROS: i64 = 86_400_000_000;
 /// An alarm to be made.
 pub(super) struct Creation {
     pub(super) alarm: Alarm,
-    pub(super) change: Option<AlarmChange>,
+    pub(super) record: ChangeRecord,
     pub(super) limits: AlarmLimits,
 }
 
@@ -40,8 +40,14 @@ pub(super) async fn create(session: &mut dyn Session, creation: &Creation) -> Re
         return Err(AlarmStoreError::Changed.into());
     }
     shares.advance(session, [&alarm.id]).await?;
-    session.insert("alarm_history", &change_batch(&creation.change)).await?;
+    keep(session, &creation.record).await?;
     Ok(alarm)
+}
+
+/// Keeps what history says of a change, and who is told.
+async fn keep(session: &mut dyn Session, record: &ChangeRecord) -> Result<(), Failure> {
+    session.insert("alarm_history", &change_batch(&record.change)).await?;
+    outbox::insert(session, record.deliveries.iter()).await
 }
 
 /// The version of an alarm, which nobody else changes then.
@@ -56,7 +62,7 @@ async fn held_version(session: &mut dyn Session, id: &AlarmId) -> Result<i64, Fa
 
 pub(super) async fn update(
     session: &mut dyn Session,
-    (alarm, change): &(Alarm, Option<AlarmChange>),
+    (alarm, record): &(Alarm, ChangeRecord),
 ) -> Result<Alarm, Failure> {
     check(alarm)?;
     let shares = HeldShares::hold(session, vec![share_value(&alarm.id)]).await?;
@@ -69,15 +75,19 @@ pub(super) async fn update(
     let sql = format!("UPDATE alarm SET {} WHERE alarm_id = $1", settings.join(", "));
     session.execute(&sql, &alarm_values(&alarm, alarm.version, shares.next(&alarm.id)?)).await?;
     shares.advance(session, [&alarm.id]).await?;
-    session.insert("alarm_history", &change_batch(change)).await?;
+    keep(session, record).await?;
     Ok(alarm)
 }
 
-pub(super) async fn delete(session: &mut dyn Session, id: &AlarmId) -> Result<Alarm, Failure> {
+pub(super) async fn delete(
+    session: &mut dyn Session,
+    (id, version, deliveries): &(AlarmId, i64, Vec<NewDelivery>),
+) -> Result<(), Failure> {
     let share = share_value(id);
     let shares = HeldShares::hold(session, vec![share]).await?;
-    held_version(session, id).await?;
-    let alarm = list::get(session, id).await?;
+    if held_version(session, id).await? != *version {
+        return Err(AlarmStoreError::Changed.into());
+    }
     let now = session.shared().clock.now().micros();
     outbox::forget(session, id).await?;
     session.execute("DELETE FROM alarm WHERE alarm_id = $1", &[(&id.0).into()]).await?;
@@ -88,5 +98,5 @@ pub(super) async fn delete(session: &mut dyn Session, id: &AlarmId) -> Result<Al
         [share.into(), shares.next(id)?.into(), (&id.0).into(), (now + TOMBSTONE_MICROS).into()];
     session.execute(sql, &tombstone).await?;
     shares.advance(session, [id]).await?;
-    Ok(alarm)
+    outbox::insert(session, deliveries.iter()).await
 }

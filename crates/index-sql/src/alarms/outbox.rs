@@ -1,18 +1,21 @@
 //! The outbox: messages that wait for their delivery, or were given up.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use nephometer_drivers::{Delivery, DeliveryEnd, NewDelivery, OutboxCounts};
+use nephometer_drivers::{
+    BUS_ACTION, Delivery, DeliveryEnd, DeliveryGroup, NOTIFIERS, NewDelivery, OutboxCounts,
+};
 use nephometer_model::{AlarmId, Timestamp};
 use uuid::Uuid;
 
 use super::rows::stored;
 use super::targets;
-use crate::Failure;
 use crate::session::{Session, query_one};
 use crate::value::{Batch, ColumnType, Row, Value};
+use crate::{Failure, leases};
 
-const MESSAGES: [(&str, ColumnType); 9] = [
+const MESSAGES: [(&str, ColumnType); 11] = [
     ("id", ColumnType::Uuid),
     ("alarm_id", ColumnType::Text),
     ("project_id", ColumnType::Text),
@@ -21,20 +24,46 @@ const MESSAGES: [(&str, ColumnType); 9] = [
     ("payload", ColumnType::Text),
     ("not_before", ColumnType::Int),
     ("group_key", ColumnType::Text),
+    ("group_id", ColumnType::Int),
+    ("wait", ColumnType::Int),
     ("created_at", ColumnType::Int),
 ];
 const FAILURES: [(&str, ColumnType); 3] =
     [("pk", ColumnType::Int), ("last_error", ColumnType::Text), ("dead_at", ColumnType::Int)];
 const COLUMNS: &str = "o.id, o.alarm_id, o.project_id, o.action, o.payload, o.not_before, o.group_key, \
-                       o.created_at, o.attempts, o.last_error";
+                       o.wait, o.created_at, o.attempts, o.last_error";
 
-/// One number for an alarm and one of its actions. Two of them may have the same: then messages wait for each other.
-fn target(message: &NewDelivery) -> i64 {
-    let bytes = message.alarm_id.0.bytes().chain([0]).chain(message.action.bytes());
+/// One number for some texts; other texts may have the same.
+fn hash(texts: &[&str]) -> i64 {
+    let bytes = texts.iter().flat_map(|text| text.bytes().chain([0]));
     let hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
     });
     hash.cast_signed()
+}
+
+/// An alarm and one of its actions. Where two have the same number, their messages wait for each other.
+fn target(message: &NewDelivery) -> i64 {
+    hash(&[&message.alarm_id.0, &message.action])
+}
+
+/// What a message may go together with. Where two groups have the same number, who delivers tells them apart.
+fn group(message: &NewDelivery) -> Option<i64> {
+    let group = message.group.as_ref()?;
+    Some(hash(&[message.project_id.as_deref().unwrap_or_default(), &message.action, &group.key]))
+}
+
+fn micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn wait(message: &NewDelivery) -> i64 {
+    message.group.as_ref().map_or(0, |group| micros(group.wait))
+}
+
+/// The target of a message and when it is sent at the latest, if none is before it.
+fn due(message: &NewDelivery) -> (i64, i64) {
+    (target(message), message.not_before.micros().saturating_add(wait(message)))
 }
 
 fn batch<'a>(now: Timestamp, messages: impl Iterator<Item = &'a NewDelivery>) -> Batch {
@@ -49,7 +78,9 @@ fn batch<'a>(now: Timestamp, messages: impl Iterator<Item = &'a NewDelivery>) ->
             stored(&message.action),
             stored(&message.payload),
             message.not_before.micros().into(),
-            opt(&message.group),
+            message.group.as_ref().map_or(Value::Null, |group| stored(&group.key)),
+            group(message).into(),
+            wait(message).into(),
             now.micros().into(),
         ]);
     }
@@ -63,7 +94,7 @@ pub(super) async fn insert<'a>(
 ) -> Result<(), Failure> {
     let batch = batch(session.shared().clock.now(), messages.clone());
     session.insert("outbox", &batch).await?;
-    targets::expect(session, messages.map(|message| (target(message), message.not_before))).await
+    targets::expect(session, messages.map(due)).await
 }
 
 /// Adds messages of which some may be known.
@@ -71,11 +102,14 @@ pub(super) async fn add(session: &mut dyn Session, messages: &[NewDelivery]) -> 
     let batch = batch(session.shared().clock.now(), messages.iter());
     let added = session.insert_new("outbox", "pk", &batch).await?;
     let added = messages.iter().filter(|message| added.contains_key(&message.id));
-    targets::expect(session, added.map(|message| (target(message), message.not_before))).await
+    targets::expect(session, added.map(due)).await
 }
 
 /// A message whose row begins with [`COLUMNS`].
 fn read(row: &mut Row) -> Result<Delivery, Failure> {
+    let group = |key: Option<String>, wait: i64| {
+        key.map(|key| DeliveryGroup { key, wait: Duration::from_micros(wait.cast_unsigned()) })
+    };
     let message = NewDelivery {
         id: row.uuid()?,
         alarm_id: AlarmId(row.text()?),
@@ -83,7 +117,7 @@ fn read(row: &mut Row) -> Result<Delivery, Failure> {
         action: row.text()?,
         payload: row.text()?,
         not_before: Timestamp::from_micros(row.int()?),
-        group: row.opt_text()?,
+        group: group(row.opt_text()?, row.int()?),
     };
     Ok(Delivery {
         message,
@@ -93,30 +127,98 @@ fn read(row: &mut Row) -> Result<Delivery, Failure> {
     })
 }
 
+/// A message that may be taken.
+struct Found {
+    pk: i64,
+    target: i64,
+    group: Option<i64>,
+    /// Since when.
+    due_at: i64,
+    delivery: Delivery,
+}
+
 pub(super) async fn take(
     session: &mut dyn Session,
     (member, length, limit): &(Uuid, Duration, u32),
 ) -> Result<Vec<Delivery>, Failure> {
     let now = session.shared().clock.now().micros();
-    let due = targets::due(session, now, *limit).await?;
+    let living = leases::living(session, NOTIFIERS).await?;
+    if !living.contains(member) {
+        return Ok(Vec::new());
+    }
+    let due = targets::due(session, now, living, *limit).await?;
     if due.rows.is_empty() {
         return Ok(Vec::new());
     }
+    let mut found = heads(session, &due).await?;
+    let room = i64::from(*limit) - found.len() as i64;
+    if room > 0 {
+        add_groups(session, &mut found, now, room).await?;
+    }
+    found.sort_by_key(|found| (found.due_at, found.pk));
+    let mut spans = BTreeMap::new();
+    for Found { pk, target, .. } in &found {
+        let (head, tail) = spans.entry(*target).or_insert((*pk, *pk));
+        (*head, *tail) = ((*head).min(*pk), (*tail).max(*pk));
+    }
+    targets::hold(session, &spans, *member, now.saturating_add(micros(*length))).await?;
+    Ok(found.into_iter().map(|found| found.delivery).collect())
+}
+
+/// The first messages of targets.
+async fn heads(session: &mut dyn Session, due: &Batch) -> Result<Vec<Found>, Failure> {
     let sql = format!(
-        "SELECT {COLUMNS}, o.pk, v.target, v.due_at FROM {{rows}} JOIN outbox o ON o.pk = \
+        "SELECT {COLUMNS}, o.pk, v.target, o.group_id, v.due_at FROM {{rows}} JOIN outbox o ON o.pk = \
          (SELECT min(e.pk) FROM outbox e WHERE e.target = v.target AND e.dead_at IS NULL)"
     );
-    let (mut taken, mut heads) = (Vec::new(), Vec::new());
-    for mut row in session.query_batch(&sql, &due).await? {
+    let found = |mut row: Row| {
         let delivery = read(&mut row)?;
-        let (pk, target) = (row.int()?, row.int()?);
-        heads.push((target, pk));
-        taken.push((row.int()?, pk, delivery));
+        let (pk, target, group) = (row.int()?, row.int()?, row.opt_int()?);
+        Ok(Found { pk, target, group, due_at: row.int()?, delivery })
+    };
+    session.query_batch(&sql, due).await?.into_iter().map(found).collect()
+}
+
+/// Adds up to `room` messages that go with those that were found: none of their target before them stays behind.
+async fn add_groups(
+    session: &mut dyn Session,
+    found: &mut Vec<Found>,
+    now: i64,
+    room: i64,
+) -> Result<(), Failure> {
+    let mut since = BTreeMap::new();
+    for Found { group, due_at, .. } in &*found {
+        if let Some(group) = group {
+            let first = since.entry(*group).or_insert(*due_at);
+            *first = (*first).min(*due_at);
+        }
     }
-    let until = now.saturating_add(i64::try_from(length.as_micros()).unwrap_or(i64::MAX));
-    targets::hold(session, heads, *member, until).await?;
-    taken.sort_by_key(|(due_at, pk, _)| (*due_at, *pk));
-    Ok(taken.into_iter().map(|(_, _, delivery)| delivery).collect())
+    if since.is_empty() {
+        return Ok(());
+    }
+    let in_groups = session.dialect().any_of("o.group_id", "$1", false);
+    let known = session.dialect().any_of("o.pk", "$2", true);
+    let sql = format!(
+        "SELECT {COLUMNS}, o.pk, o.target, o.group_id FROM outbox o JOIN outbox_target t ON t.target = o.target \
+         WHERE {in_groups} AND {known} AND o.dead_at IS NULL AND (t.holder IS NULL OR t.due_at <= $3) \
+         AND NOT EXISTS (SELECT 1 FROM outbox e WHERE e.target = o.target AND e.pk <= o.pk AND e.dead_at IS NULL \
+         AND (e.group_id IS NULL OR e.group_id <> o.group_id OR e.not_before > $3 \
+         OR (e.attempts > 0 AND t.due_at > $3))) ORDER BY o.pk LIMIT $4 {}",
+        targets::unless_locked(session, "OF t")
+    );
+    let params = [
+        Value::Ints(since.keys().copied().collect()),
+        Value::Ints(found.iter().map(|found| found.pk).collect()),
+        now.into(),
+        room.into(),
+    ];
+    for mut row in session.query(&sql, &params).await? {
+        let delivery = read(&mut row)?;
+        let (pk, target, group) = (row.int()?, row.int()?, row.opt_int()?);
+        let due_at = group.and_then(|group| since.get(&group)).copied().unwrap_or(now);
+        found.push(Found { pk, target, group, due_at, delivery });
+    }
+    Ok(())
 }
 
 pub(super) async fn end(
@@ -146,17 +248,20 @@ pub(super) async fn end(
     let sql = "UPDATE outbox SET attempts = attempts + 1, last_error = v.last_error, dead_at = v.dead_at \
                FROM {rows} WHERE outbox.pk = v.pk";
     session.execute_batch(sql, &failed).await?;
+    // Of a target's messages some may go while others stay, which then say when it is due.
+    free.retain(|target| !later.iter().any(|(postponed, _)| postponed == target));
     targets::postpone(session, later).await?;
     targets::release(session, free).await
 }
 
-/// Forgets all messages of an alarm.
+/// Forgets all messages of an alarm but those to the bus.
 pub(super) async fn forget(session: &mut dyn Session, id: &AlarmId) -> Result<(), Failure> {
-    let id = Value::from(&id.0);
-    let sql = "SELECT DISTINCT o.target FROM outbox o WHERE o.alarm_id = $1 AND o.dead_at IS NULL";
-    let rows = session.query(sql, std::slice::from_ref(&id)).await?;
+    let params = [Value::from(&id.0), BUS_ACTION.into()];
+    let sql = "SELECT DISTINCT o.target FROM outbox o WHERE o.alarm_id = $1 AND o.action <> $2 \
+               AND o.dead_at IS NULL";
+    let rows = session.query(sql, &params).await?;
     let targets = rows.into_iter().map(|mut row| row.int()).collect::<Result<Vec<_>, _>>()?;
-    session.execute("DELETE FROM outbox WHERE alarm_id = $1", &[id]).await?;
+    session.execute("DELETE FROM outbox WHERE alarm_id = $1 AND action <> $2", &params).await?;
     if targets.is_empty() { Ok(()) } else { targets::release(session, targets).await }
 }
 
@@ -168,7 +273,7 @@ pub(super) async fn dead(session: &mut dyn Session, limit: &u32) -> Result<Vec<D
 }
 
 pub(super) async fn revive(session: &mut dyn Session, ids: &Option<Vec<Uuid>>) -> Result<u64, Failure> {
-    let now = session.shared().clock.now();
+    let now = session.shared().clock.now().micros();
     let mut condition = "dead_at IS NOT NULL".to_owned();
     let mut params = Vec::new();
     if let Some(ids) = ids {

@@ -58,3 +58,8 @@ pub(super) async fn delete(session: &mut dyn Session, id: &Uuid) -> Result<bool,
     let sql = "DELETE FROM silence WHERE id = $1";
     session.execute(sql, &[(*id).into()]).await.map(|deleted| deleted > 0)
 }
+
+/// Forgets silences that ended before.
+pub(super) async fn expire(session: &mut dyn Session, before: &Timestamp) -> Result<u64, Failure> {
+    session.execute("DELETE FROM silence WHERE ends_at < $1", &[before.micros().into()]).await
+}

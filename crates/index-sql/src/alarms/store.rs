@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use nephometer_drivers::{
-    AlarmFilter, AlarmLimits, AlarmNews, AlarmStore, AlarmStoreError, Applied, Delivery, DeliveryEnd,
-    IndexError, Lease, LeaseStore, NewDelivery, OutboxCounts, Page, Silence, Transition,
+    AlarmFilter, AlarmLimits, AlarmNews, AlarmStore, AlarmStoreError, Applied, ChangeRecord, Delivery,
+    DeliveryEnd, IndexError, Lease, LeaseStore, NewDelivery, OutboxCounts, Page, Silence, Transition,
 };
 use nephometer_model::{Alarm, AlarmChange, AlarmCounts, AlarmId, AlarmState, Quota, Timestamp};
 use uuid::Uuid;
@@ -53,10 +53,10 @@ impl AlarmStore for SqlIndex {
     async fn create(
         &self,
         alarm: Alarm,
-        change: Option<AlarmChange>,
+        record: ChangeRecord,
         limits: AlarmLimits,
     ) -> Result<Alarm, AlarmStoreError> {
-        let creation = Creation { alarm, change, limits };
+        let creation = Creation { alarm, record, limits };
         self.change(creation, |session, creation| Box::pin(changes::create(session, creation))).await
     }
 
@@ -69,12 +69,18 @@ impl AlarmStore for SqlIndex {
         self.look(args, |session, args| Box::pin(list::list(session, args))).await
     }
 
-    async fn update(&self, alarm: Alarm, change: Option<AlarmChange>) -> Result<Alarm, AlarmStoreError> {
-        self.change((alarm, change), |session, args| Box::pin(changes::update(session, args))).await
+    async fn update(&self, alarm: Alarm, record: ChangeRecord) -> Result<Alarm, AlarmStoreError> {
+        self.change((alarm, record), |session, args| Box::pin(changes::update(session, args))).await
     }
 
-    async fn delete(&self, id: &AlarmId) -> Result<Alarm, AlarmStoreError> {
-        self.change(id.clone(), |session, id| Box::pin(changes::delete(session, id))).await
+    async fn delete(
+        &self,
+        id: &AlarmId,
+        version: i64,
+        deliveries: Vec<NewDelivery>,
+    ) -> Result<(), AlarmStoreError> {
+        let args = (id.clone(), version, deliveries);
+        self.change(args, |session, args| Box::pin(changes::delete(session, args))).await
     }
 
     async fn apply(&self, transitions: Vec<Transition>) -> Result<Vec<Applied>, AlarmStoreError> {
@@ -175,6 +181,10 @@ impl AlarmStore for SqlIndex {
 
     async fn delete_silence(&self, id: Uuid) -> Result<bool, AlarmStoreError> {
         self.change(id, |session, id| Box::pin(silences::delete(session, id))).await
+    }
+
+    async fn expire_silences(&self, before: Timestamp) -> Result<u64, AlarmStoreError> {
+        self.change(before, |session, before| Box::pin(silences::expire(session, before))).await
     }
 }
 

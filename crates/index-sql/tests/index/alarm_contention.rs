@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use nephometer_drivers::{
-    ALARM_SHARES, AlarmFilter, AlarmLimits, AlarmStore, AlarmStoreError, Applied, DeliveryEnd, Fence,
-    LeaseStore, NewDelivery, Page,
+    ALARM_SHARES, AlarmFilter, AlarmLimits, AlarmStore, AlarmStoreError, Applied, ChangeRecord, DeliveryEnd,
+    Fence, LeaseStore, NOTIFIERS, NewDelivery, Page,
 };
 use nephometer_index_sql::SqlIndex;
 use nephometer_model::{Alarm, AlarmCounts, AlarmState};
@@ -23,7 +23,7 @@ async fn quotas_are_never_exceeded(programs: &Programs) {
     let outcomes = crowd(programs, |index, caller| async move {
         let mut made = 0;
         for round in 0..10 {
-            match index.create(alarm(caller * 100 + round, "p", "u"), None, limits).await {
+            match index.create(alarm(caller * 100 + round, "p", "u"), ChangeRecord::default(), limits).await {
                 Ok(_) => made += 1,
                 Err(error) => assert_eq!(error, AlarmStoreError::QuotaExceeded),
             }
@@ -35,14 +35,17 @@ async fn quotas_are_never_exceeded(programs: &Programs) {
     let limits = AlarmLimits { project: None, user: Some(7) };
     let outcomes = crowd(programs, |index, caller| async move {
         let new = alarm((caller + 1) << 32, &format!("project {caller}"), "busy");
-        index.create(new, None, limits).await.is_ok()
+        index.create(new, ChangeRecord::default(), limits).await.is_ok()
     })
     .await;
     assert_eq!(outcomes.into_iter().filter(|made| *made).count(), 7);
 }
 
 async fn no_update_is_lost(programs: &Programs) {
-    let made = programs[0].create(alarm(1 << 70, "p", "u"), None, AlarmLimits::default()).await.unwrap();
+    let made = programs[0]
+        .create(alarm(1 << 70, "p", "u"), ChangeRecord::default(), AlarmLimits::default())
+        .await
+        .unwrap();
     let target = made.id.clone();
     let tries = crowd(programs, |index, caller| {
         let target = target.clone();
@@ -54,7 +57,7 @@ async fn no_update_is_lost(programs: &Programs) {
                     let seen = index.alarm(&target).await.unwrap();
                     let done = if caller % 2 == 0 {
                         let wanted = Alarm { description: format!("{}+", seen.description), ..seen };
-                        index.update(wanted, None).await.is_ok()
+                        index.update(wanted, ChangeRecord::default()).await.is_ok()
                     } else {
                         let decided = transition(&seen, AlarmState::Alarm, ((caller << 8) + round) << 80);
                         matches!(index.apply(vec![decided]).await.unwrap()[0], Applied::Done(_))
@@ -80,7 +83,7 @@ async fn overlapping_decisions_are_made_once(programs: &Programs) {
     let mut alarms = Vec::new();
     for number in 0..40 {
         let new = alarm((number + 1) << 72, "overlap", "u");
-        alarms.push(programs[0].create(new, None, AlarmLimits::default()).await.unwrap());
+        alarms.push(programs[0].create(new, ChangeRecord::default(), AlarmLimits::default()).await.unwrap());
     }
     let alarms = Arc::new(alarms);
     let done = crowd(programs, |index, caller| {
@@ -115,6 +118,7 @@ async fn messages_are_taken_once_and_in_order(programs: &Programs) {
     programs[0].add_deliveries((1..=400).map(message).collect()).await.unwrap();
     let taken = crowd(programs, |index, caller| async move {
         let member = Uuid::from_u128(caller + 1);
+        index.renew(NOTIFIERS, member, 0, Duration::from_secs(600)).await.unwrap();
         let mut taken: Vec<(String, u128)> = Vec::new();
         let mut idle = 0;
         while idle < 20 {
@@ -146,7 +150,7 @@ async fn messages_are_taken_once_and_in_order(programs: &Programs) {
 async fn counters_are_never_wrong(programs: &Programs) {
     for number in 0..5 {
         let new = alarm((number + 1) << 110, "counted", "u");
-        programs[0].create(new, None, AlarmLimits::default()).await.unwrap();
+        programs[0].create(new, ChangeRecord::default(), AlarmLimits::default()).await.unwrap();
     }
     crowd(programs, |index, caller| async move {
         for round in 0..10 {
@@ -192,10 +196,10 @@ async fn no_news_are_missed(programs: &Programs) {
     crowd(programs, |index, caller| async move {
         for round in 0..12 {
             let new = alarm(((caller << 8) + round + 1) << 60, "news", "u");
-            let made = index.create(new, None, AlarmLimits::default()).await.unwrap();
+            let made = index.create(new, ChangeRecord::default(), AlarmLimits::default()).await.unwrap();
             match round % 3 {
-                0 => drop(index.delete(&made.id).await.unwrap()),
-                1 => drop(index.update(made, None).await.unwrap()),
+                0 => drop(index.delete(&made.id, made.version, Vec::new()).await.unwrap()),
+                1 => drop(index.update(made, ChangeRecord::default()).await.unwrap()),
                 _ => {
                     let decided = transition(&made, AlarmState::Ok, ((caller << 8) + round + 1) << 61);
                     index.apply(vec![decided]).await.unwrap();
@@ -214,7 +218,10 @@ async fn no_news_are_missed(programs: &Programs) {
 /// Members come and go in a hurry; of two decisions the later one is never that of an earlier holder.
 async fn former_holders_are_kept_out(programs: &Programs) {
     const GROUP: &str = "hasty";
-    let made = programs[0].create(alarm(1 << 120, "fence", "u"), None, AlarmLimits::default()).await.unwrap();
+    let made = programs[0]
+        .create(alarm(1 << 120, "fence", "u"), ChangeRecord::default(), AlarmLimits::default())
+        .await
+        .unwrap();
     let target = made.id.clone();
     let decisions = crowd(programs, |index, caller| {
         let target = target.clone();

@@ -8,7 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::stream::{self, StreamExt};
-use nephometer_drivers::{ALARM_SHARES, AlarmFilter, AlarmLimits, AlarmStore, Applied, DeliveryEnd, Page};
+use nephometer_drivers::{
+    ALARM_SHARES, AlarmFilter, AlarmLimits, AlarmStore, Applied, ChangeRecord, DeliveryEnd, LeaseStore,
+    NOTIFIERS, Page,
+};
 use nephometer_index_sql::{PostgresSettings, SqlIndex, SqliteSettings};
 use nephometer_model::{Alarm, AlarmState};
 use uuid::Uuid;
@@ -44,7 +47,7 @@ async fn create(index: &Arc<SqlIndex>, count: u128, limits: AlarmLimits) {
         let new =
             alarm(number, &format!("project {}", number / OF_PROJECT), &format!("user {}", number / 100));
         let record = change(&new, number, "{\"name\": \"what it is\"}".repeat(20));
-        index.create(new, Some(record), limits).await.unwrap()
+        index.create(new, record.into(), limits).await.unwrap()
     });
     made.buffer_unordered(AT_A_TIME).for_each(|_| async {}).await;
 }
@@ -59,6 +62,7 @@ async fn decide(index: &Arc<SqlIndex>, alarms: &[Alarm], round: u128) {
 
 async fn deliver(index: &Arc<SqlIndex>, count: usize) {
     let member = Uuid::from_u128(1);
+    index.renew(NOTIFIERS, member, 0, Duration::from_secs(60)).await.unwrap();
     let taken =
         index.take_deliveries(member, Duration::from_secs(60), u32::try_from(count).unwrap()).await.unwrap();
     assert_eq!(taken.len(), count);
@@ -102,7 +106,7 @@ async fn measure(index: SqlIndex) {
         let index = &index;
         async move {
             let new = alarm(count + number, "project 3", &format!("user {}", number / 10));
-            index.create(new, None, limits).await.unwrap()
+            index.create(new, ChangeRecord::default(), limits).await.unwrap()
         }
     });
     let more = more.buffer_unordered(AT_A_TIME).for_each(|_| async {});

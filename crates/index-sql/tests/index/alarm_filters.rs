@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 
 use nephometer_drivers::{
-    AlarmFilter, AlarmLimits, AlarmStore, AlarmValue, Direction, NullOrder, Page, Sort,
+    AlarmFilter, AlarmLimits, AlarmStore, AlarmValue, ChangeRecord, Direction, NullOrder, Page, Sort,
 };
 use nephometer_index_sql::SqlIndex;
 use nephometer_model::{Alarm, AlarmRule, AlarmState, EventRule, Operator, Severity};
@@ -244,12 +244,14 @@ fn check(index: &SqlIndex, handle: &tokio::runtime::Handle) {
     let outcome = runner.run(&cases, |(alarms, queries)| {
         handle.block_on(async {
             for old in index.alarms(&AlarmFilter::All, &Page::default()).await.unwrap() {
-                index.delete(&old.id).await.unwrap();
+                index.delete(&old.id, old.version, Vec::new()).await.unwrap();
             }
             let mut stored = Vec::new();
             for (number, alarm_given) in (0..).zip(alarms) {
                 let given = Alarm { id: crate::alarm_support::id(number), ..alarm_given };
-                stored.push(index.create(given, None, AlarmLimits::default()).await.unwrap());
+                stored.push(
+                    index.create(given, ChangeRecord::default(), AlarmLimits::default()).await.unwrap(),
+                );
             }
             for (filter, sorts, limit) in &queries {
                 let mut expected: Vec<_> =

@@ -51,6 +51,26 @@ macro_rules! on_postgres {
     )*};
 }
 
+macro_rules! outbox_on_sqlite {
+    ($($name:ident)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let (_directory, index, clock) = sqlite();
+            alarms::$name(&index, &index, &|span| advance(&clock, span)).await;
+        }
+    )*};
+}
+
+macro_rules! outbox_on_postgres {
+    ($($name:ident)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $name() {
+            let index = postgres().await;
+            alarms::$name(&index, &index, &sleep).await;
+        }
+    )*};
+}
+
 macro_rules! leases_on_sqlite {
     ($($name:ident)*) => {$(
         #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -74,6 +94,7 @@ mod embedded {
     use super::*;
 
     nephometer_drivers::for_each_alarm_behaviour!(on_sqlite);
+    nephometer_drivers::for_each_outbox_behaviour!(outbox_on_sqlite);
     nephometer_drivers::for_each_lease_behaviour!(leases_on_sqlite);
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -87,6 +108,7 @@ mod server {
     use super::*;
 
     nephometer_drivers::for_each_alarm_behaviour!(on_postgres);
+    nephometer_drivers::for_each_outbox_behaviour!(outbox_on_postgres);
     nephometer_drivers::for_each_lease_behaviour!(leases_on_postgres);
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

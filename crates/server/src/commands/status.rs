@@ -11,7 +11,8 @@ use crate::client::Connection;
 use crate::process::{directory_bytes, process_use};
 use crate::run_file::RunFile;
 use crate::telemetry::{
-    AlarmFigures, CertificateFigures, KeystoneFigures, LimitFigures, Snapshot, StoreFigures,
+    AlarmFigures, CertificateFigures, EvaluatorFigures, HeardFigures, KeystoneFigures, LimitFigures,
+    Snapshot, StoreFigures,
 };
 use crate::wiring::MEASURES_NAME;
 
@@ -183,7 +184,9 @@ fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
     if let Some(store) = store {
         stored(rows, store, snapshot);
     }
-    rows.extend(alarms.as_ref().map(|alarms| ("alarms", in_states(alarms))));
+    for (name, text) in alarms.iter().flat_map(of_alarms) {
+        rows.push((name, text));
+    }
     rows.extend(polling.as_ref().map(|polling| ("polling", polling.summary())));
     rows.push((
         "process",
@@ -230,18 +233,46 @@ fn refused(limits: &LimitFigures) -> Option<String> {
     ))
 }
 
-fn in_states(alarms: &AlarmFigures) -> String {
-    let states: Vec<_> = alarms.states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+/// Alarms by state, how they are decided and told, and what was heard of the bus.
+fn of_alarms(alarms: &AlarmFigures) -> Vec<(&'static str, String)> {
+    let AlarmFigures { states, waiting_messages, oldest_message_seconds, dead_messages, .. } = alarms;
+    let states: Vec<_> = states.iter().map(|(state, count)| format!("{count} {state}")).collect();
     let states = if states.is_empty() { "none".to_owned() } else { states.join(", ") };
-    let messages = match (alarms.waiting_messages, alarms.dead_messages) {
-        (0, 0) => String::new(),
-        (waiting, dead) => format!("; {waiting} messages wait, {dead} were given up"),
+    let mut rows = vec![("alarms", states)];
+    rows.extend(alarms.evaluator.as_ref().map(|evaluator| {
+        let EvaluatorFigures { evaluations, transitions, failures, .. } = evaluator;
+        let EvaluatorFigures { lag_p50_ms, lag_p99_ms, lag_max_ms, .. } = evaluator;
+        let how = if evaluator.hears_of_writes {
+            format!(
+                "lately {lag_p50_ms:.0} ms after their measures (p50), {lag_p99_ms:.0} (p99), {lag_max_ms:.0} (max)"
+            )
+        } else {
+            "by time alone: writes are not heard of".to_owned()
+        };
+        let text = format!(
+            "{evaluations} evaluations, {transitions} changes of state, {failures} failures; {how}"
+        );
+        ("evaluator", text)
+    }));
+    let waiting = match waiting_messages {
+        0 => "none waits".to_owned(),
+        waiting => format!("{waiting} wait, the oldest for {oldest_message_seconds:.0} s"),
     };
-    let work = alarms.evaluator.as_ref().map_or_else(String::new, |evaluator| {
-        let by = if evaluator.hears_of_writes { "" } else { ", by time alone: writes are not heard of" };
-        format!("; {} evaluations, {} changes of state{by}", evaluator.evaluations, evaluator.transitions)
+    let work = alarms.notifier.as_ref().map_or_else(String::new, |notifier| {
+        format!(
+            "; {} sent, {} retried, {} given up since the start",
+            notifier.sent, notifier.retried, notifier.dead
+        )
     });
-    format!("{states}{messages}{work}")
+    rows.push(("messages", format!("{waiting}, {dead_messages} dead{work}")));
+    rows.extend(alarms.heard.iter().map(|(listener, heard)| {
+        let HeardFigures { handled, dropped, repeated, interruptions } = heard;
+        let text = format!(
+            "{listener}: {handled} handled, {dropped} dropped, {repeated} repeated, {interruptions} interruptions"
+        );
+        ("message bus", text)
+    }));
+    rows
 }
 
 fn good_until(certificate: &CertificateFigures) -> String {

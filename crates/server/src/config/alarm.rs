@@ -1,5 +1,7 @@
 //! `[alarm]` and `[alarm_api]`: what alarms do, and how clients reach them.
 
+use std::time::Duration;
+
 use nephometer_alarm::evaluate::{EvaluatorSettings, Recording};
 use nephometer_alarm::service::AlarmSettings;
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,10 @@ pub(crate) struct AlarmSection {
     pub(crate) history_time_to_live_seconds: u64,
     /// Messages that were given up are forgotten so long afterwards; 0 for never.
     pub(crate) dead_messages_time_to_live_seconds: u64,
+    /// Silences are removed so long after their end; 0 for never.
+    pub(crate) silences_time_to_live_seconds: u64,
+    /// How long messages to actions that ask for groups wait for each other where the action does not say.
+    pub(crate) group_window_seconds: u32,
     /// Whether this process evaluates alarms.
     pub(crate) evaluate: bool,
     /// Every alarm is evaluated once in so many seconds at least.
@@ -49,6 +55,8 @@ impl Default for AlarmSection {
             enable_evaluation_results_metrics: false,
             history_time_to_live_seconds: 0,
             dead_messages_time_to_live_seconds: 604_800,
+            silences_time_to_live_seconds: 604_800,
+            group_window_seconds: 30,
             evaluate: true,
             evaluation_interval_seconds: 60,
             additional_ingestion_lag_seconds: 0,
@@ -77,18 +85,22 @@ impl AlarmSection {
         if !(1..=86_400).contains(&self.evaluation_interval_seconds) {
             say("evaluation_interval_seconds", "must lie between 1 and 86400");
         }
+        if !(1..=3600).contains(&self.group_window_seconds) {
+            say("group_window_seconds", "must lie between 1 and 3600");
+        }
         if self.additional_ingestion_lag_seconds > 86_400 {
             say("additional_ingestion_lag_seconds", "must be at most 86400");
         }
         problems
     }
 
-    /// What the service is told.
-    pub(crate) fn service(&self) -> AlarmSettings {
+    /// What the service is told. Changes are told on the bus if `announce`.
+    pub(crate) fn service(&self, announce: bool) -> AlarmSettings {
         // Nothing below −1 passes the checks, and −1 is no limit.
         let limit = |value: i64| u64::try_from(value).ok();
         AlarmSettings {
             record_history: self.record_history,
+            announce,
             // Upstream takes 0 for no limit here, and for none at all in quotas.
             max_actions: usize::try_from(self.alarm_max_actions).ok().filter(|max| *max > 0),
             project_quota: limit(self.project_alarm_quota),
@@ -110,9 +122,10 @@ impl AlarmSection {
         }
     }
 
-    /// How verdicts are recorded.
-    pub(crate) fn recording(&self) -> Recording {
-        Recording { history: self.record_history, ..Recording::default() }
+    /// How verdicts are recorded. Changes are told on the bus if `announce`.
+    pub(crate) fn recording(&self, announce: bool) -> Recording {
+        let group_window = Duration::from_secs(self.group_window_seconds.into());
+        Recording { history: self.record_history, announce, group_window, ..Recording::default() }
     }
 }
 

@@ -1,6 +1,6 @@
 //! `[alarm_bus]`: what alarms hear and say on the message bus that `[messaging]` names.
 
-use nephometer_alarm::bus::{EVENT_TOPIC, EXCHANGES, NOTIFIER_TOPIC, PRIORITY};
+use nephometer_alarm::bus::{CHANGE_PRIORITY, EVENT_TOPIC, EXCHANGES, NOTIFIER_TOPIC, PRIORITY};
 use nephometer_drivers::{Destination, Subscription};
 use nephometer_openstack::messaging::MessagingSettings;
 use serde::{Deserialize, Serialize};
@@ -33,6 +33,8 @@ pub(crate) struct AlarmBusSection {
     pub(crate) hear_evaluators: bool,
     /// Who delivers our own.
     pub(crate) deliver_by: DeliverBy,
+    /// The topics on which changes of alarms are told; none where they are not.
+    pub(crate) change_topics: Vec<String>,
     /// The topic of messages from evaluators to notifiers.
     pub(crate) notifier_topic: String,
     /// Aodh's exchange.
@@ -48,6 +50,7 @@ impl Default for AlarmBusSection {
             batch_size: 50,
             hear_evaluators: false,
             deliver_by: DeliverBy::default(),
+            change_topics: Vec::new(),
             notifier_topic: NOTIFIER_TOPIC.to_owned(),
             control_exchange: EXCHANGES[0].to_owned(),
         }
@@ -76,7 +79,28 @@ impl AlarmBusSection {
         if !messaging.is_on() && (self.deliver_by == DeliverBy::Bus || self.hear_evaluators) {
             say("deliver_by and hear_evaluators need messaging.transport_url");
         }
+        if self.change_topics.iter().any(String::is_empty) {
+            say("change_topics: a topic must have a name");
+        }
+        if !messaging.is_on() && self.announces() {
+            say("change_topics: needs messaging.transport_url");
+        }
         problems
+    }
+
+    /// Whether changes of alarms are told.
+    pub(crate) fn announces(&self) -> bool {
+        !self.change_topics.is_empty()
+    }
+
+    /// Where changes of alarms are told.
+    pub(crate) fn changes(&self) -> Vec<Destination> {
+        let destination = |topic: &String| Destination {
+            exchange: self.control_exchange.clone(),
+            topic: topic.clone(),
+            priority: CHANGE_PRIORITY.to_owned(),
+        };
+        self.change_topics.iter().map(destination).collect()
     }
 
     /// The events that are heard.

@@ -4,7 +4,7 @@ use super::common;
 use super::document::Document;
 use super::upstream::Fate::{Gone, Key, Mapped};
 use super::upstream::Form::{Boolean, Integer, Natural, Number, Text};
-use super::upstream::{Row, Source, Upstream, row};
+use super::upstream::{Row, Source, Upstream, list, row};
 
 const NO_WORKERS: &str = "one process uses all processors; several share the alarms by leases in the index";
 const NO_COORDINATION: &str =
@@ -121,12 +121,9 @@ const OWN: &[Row] = &[
         "",
         Gone("there is one bus: messaging.transport_url"),
     ),
-    row(
-        "oslo_messaging_notifications",
-        "*",
-        "",
-        Gone("changes of alarms are not told on the bus; their history has them"),
-    ),
+    row("oslo_messaging_notifications", "driver", "", Mapped),
+    row("oslo_messaging_notifications", "topics", "notifications", Mapped),
+    row("oslo_messaging_notifications", "*", "", Gone("changes of alarms are told until the bus keeps them")),
     row("oslo_messaging_rabbit", "ssl", "false", Key("messaging", "ssl", Boolean)),
     row("oslo_messaging_rabbit", "ssl_ca_file", "", Key("messaging", "ssl_ca_file", Text)),
     row("oslo_messaging_rabbit", "ssl_cert_file", "", Key("messaging", "ssl_cert_file", Text)),
@@ -188,6 +185,7 @@ fn special(source: &Source<'_>, document: &mut Document) {
     alarm_api(source, document);
     history(source, document);
     bus(source, document);
+    changes(source, document);
     user(source, document);
     policy(source, document);
     common::log(source, document);
@@ -225,6 +223,27 @@ fn bus(source: &Source<'_>, document: &mut Document) {
         let senders = vec![exchange.clone().into(), toml::Value::from("ceilometer")];
         out.set("event_exchanges", senders, &format!("{from}, and Ceilometer's"));
         out.set("control_exchange", exchange, from);
+    }
+}
+
+/// Topics on which changes of alarms are told: set where the bus is, else for a person to turn on with it.
+fn changes(source: &Source<'_>, document: &mut Document) {
+    let section = "oslo_messaging_notifications";
+    let drivers = source.get_all(section, "driver");
+    if !drivers.iter().flat_map(|text| text.split(',')).any(|name| name.trim().starts_with("messaging")) {
+        return;
+    }
+    let from = "[oslo_messaging_notifications] driver, topics";
+    let topics = list(&[source.get_or_default(section, "topics")]);
+    let is_on = source.get("DEFAULT", "transport_url").is_some_and(|url| !url.contains('@'));
+    let out = document.section("alarm_bus");
+    if is_on {
+        out.set("change_topics", topics, from);
+    } else {
+        out.comment(&format!(
+            "{from}: changes of alarms are told there, once messaging.transport_url is set."
+        ));
+        out.propose("change_topics", topics);
     }
 }
 

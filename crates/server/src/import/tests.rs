@@ -400,7 +400,7 @@ fn a_usual_aodh_conf_becomes_a_usable_configuration() {
         "# [DEFAULT] rest_notifier_max_retries: a message is repeated until",
         "# [coordination] backend_url: evaluators share the alarms by leases",
         "# [evaluator] workers: one process uses all processors",
-        "# [oslo_messaging_notifications] driver: changes of alarms",
+        "#change_topics = [\"notifications\"]",
         "# [oslo_messaging_rabbit] kombu_reconnect_delay: connections to the message bus",
         "# [keystone_authtoken] memcached_servers: tokens are validated by Keystone itself",
     ] {

@@ -1,4 +1,4 @@
-//! Forgets old records of alarms' history, and messages that were given up long ago.
+//! Forgets old records of alarms' history, and messages that were given up and silences that ended long ago.
 
 use std::time::Duration;
 
@@ -28,8 +28,11 @@ pub(crate) static ROLE: Role = Role {
 fn start(stage: &Stage<'_>) -> Result<Handle> {
     let (store, clock, shutdown) = (stage.alarm_store()?, stage.clock(), stage.shutdown.clone());
     let settings = &stage.config.alarm;
-    let (history, messages) =
-        (settings.history_time_to_live_seconds, settings.dead_messages_time_to_live_seconds);
+    let ages = [
+        settings.history_time_to_live_seconds,
+        settings.dead_messages_time_to_live_seconds,
+        settings.silences_time_to_live_seconds,
+    ];
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     Ok(Handle::spawn(ROLE.name, None, async move {
@@ -38,10 +41,10 @@ fn start(stage: &Stage<'_>) -> Result<Handle> {
                 () = shutdown.requested() => return Ok(()),
                 _ = ticks.tick() => {}
             }
-            let before = |seconds: u64| ago(clock.now(), seconds);
+            let now = clock.now();
             let outcome = tokio::select! {
                 () = shutdown.requested() => return Ok(()),
-                outcome = expire(&*store, before(history), before(messages)) => outcome,
+                outcome = expire(&*store, ages.map(|seconds| ago(now, seconds))) => outcome,
             };
             if let Err(error) = outcome {
                 tracing::warn!(%error, "old records of alarms are removed at the next interval");
@@ -56,10 +59,10 @@ fn ago(now: Timestamp, seconds: u64) -> Option<Timestamp> {
     (seconds > 0).then(|| Timestamp::from_ns(now.ns().saturating_sub(ns)))
 }
 
+/// Removes what is older than these: records of history, messages that were given up, ends of silences.
 async fn expire(
     store: &dyn AlarmStore,
-    history: Option<Timestamp>,
-    messages: Option<Timestamp>,
+    [history, messages, silences]: [Option<Timestamp>; 3],
 ) -> Result<(), AlarmStoreError> {
     if let Some(before) = history {
         let mut removed = 0;
@@ -70,15 +73,19 @@ async fn expire(
                 break;
             }
         }
-        if removed > 0 {
-            tracing::info!(removed, "records of alarms' history expired");
-        }
+        tell(removed, "records of alarms' history expired");
     }
     if let Some(before) = messages {
-        let removed = store.expire_deliveries(before).await?;
-        if removed > 0 {
-            tracing::info!(removed, "messages that were given up expired");
-        }
+        tell(store.expire_deliveries(before).await?, "messages that were given up expired");
+    }
+    if let Some(before) = silences {
+        tell(store.expire_silences(before).await?, "silences that had ended expired");
     }
     Ok(())
+}
+
+fn tell(removed: u64, what: &str) {
+    if removed > 0 {
+        tracing::info!(removed, "{what}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Kinds of requests and the text of `/metrics`.
 
+use nephometer_alarm::notify::DispatcherStatus;
 use nephometer_model::SystemClock;
 
 use super::snapshot::StoreFigures;
@@ -31,7 +32,20 @@ fn the_text_has_every_figure_and_ends() {
     let store = StoreFigures { measures_written: 7, ..StoreFigures::default() };
     let keystone = KeystoneFigures { is_reachable: Some(true), cache_hits: 3, ..KeystoneFigures::default() };
     let limits = LimitFigures { refused_measures: 5, ..LimitFigures::default() };
-    let snapshot = Snapshot { store: Some(store), keystone: Some(keystone), limits, ..Snapshot::default() };
+    let heard = HeardFigures { handled: 4, interruptions: 1, ..HeardFigures::default() };
+    let alarms = AlarmFigures {
+        waiting_messages: 2,
+        notifier: Some(DispatcherStatus { delivered: 6, retried: 1, ..DispatcherStatus::default() }.into()),
+        heard: vec![("listener".to_owned(), heard)],
+        ..AlarmFigures::default()
+    };
+    let snapshot = Snapshot {
+        store: Some(store),
+        keystone: Some(keystone),
+        limits,
+        alarms: Some(alarms),
+        ..Snapshot::default()
+    };
     let text = telemetry.render(&snapshot).unwrap();
     for line in [
         "nephometer_http_requests_total{kind=\"ingest\",status=\"202\"} 1\n",
@@ -44,6 +58,11 @@ fn the_text_has_every_figure_and_ends() {
         "nephometer_keystone_up 1\n",
         "nephometer_limit_refusals_total{limit=\"measures\"} 5\n",
         "nephometer_limit_refusals_total{limit=\"request_size\"} 0\n",
+        "nephometer_alarm_messages_waiting 2\n",
+        "nephometer_alarm_messages_sent_total 6\n",
+        "nephometer_alarm_messages_retried_total 1\n",
+        "nephometer_bus_messages_handled_total{listener=\"listener\"} 4\n",
+        "nephometer_bus_interruptions_total{listener=\"listener\"} 1\n",
         "# TYPE nephometer_process_cpu_seconds counter\n",
     ] {
         assert!(text.contains(line), "{line} not in\n{text}");

@@ -8,7 +8,8 @@ use uuid::Uuid;
 
 use crate::conformance::NOW;
 use crate::{
-    AlarmFilter, AlarmLimits, AlarmStore, AlarmValue, Direction, NewDelivery, Page, Sort, Transition,
+    AlarmFilter, AlarmLimits, AlarmStore, AlarmValue, ChangeRecord, Direction, NewDelivery, Page, Sort,
+    Transition,
 };
 
 pub(super) fn id(number: u128) -> AlarmId {
@@ -131,7 +132,13 @@ pub(super) fn transition(alarm: &Alarm) -> Transition {
 
 /// Makes an alarm without history and bounds.
 pub(in crate::conformance) async fn make(store: &dyn AlarmStore, alarm: Alarm) -> Alarm {
-    store.create(alarm, None, AlarmLimits::default()).await.unwrap()
+    store.create(alarm, ChangeRecord::default(), AlarmLimits::default()).await.unwrap()
+}
+
+/// Deletes an alarm as it is.
+pub(super) async fn remove(store: &dyn AlarmStore, number: u128) {
+    let seen = store.alarm(&id(number)).await.unwrap();
+    store.delete(&seen.id, seen.version, Vec::new()).await.unwrap();
 }
 
 pub(super) fn text(text: &str) -> AlarmValue {

@@ -10,14 +10,14 @@ use crate::{AlarmFilter, AlarmLimits, AlarmStore, AlarmStoreError, AlarmValue, D
 async fn record(store: &dyn AlarmStore, changes: Vec<AlarmChange>) {
     let mut seen = make(store, alarm(1)).await;
     for change in changes {
-        seen = store.update(seen, Some(change)).await.unwrap();
+        seen = store.update(seen, change.into()).await.unwrap();
     }
 }
 
 /// What comes out is what went in.
 pub async fn history_is_kept_as_given(store: &dyn AlarmStore) {
     let first = change(&alarm(1), 1);
-    store.create(alarm(1), Some(first.clone()), AlarmLimits::default()).await.unwrap();
+    store.create(alarm(1), first.clone().into(), AlarmLimits::default()).await.unwrap();
     let second = AlarmChange {
         kind: AlarmChangeKind::RuleChange,
         user_id: None,
@@ -27,7 +27,7 @@ pub async fn history_is_kept_as_given(store: &dyn AlarmStore) {
         ..change(&alarm(1), 2)
     };
     let seen = store.alarm(&alarm(1).id).await.unwrap();
-    store.update(seen, Some(second.clone())).await.unwrap();
+    store.update(seen, second.clone().into()).await.unwrap();
     assert_eq!(store.history(&AlarmFilter::All, &Page::default()).await.unwrap(), [second, first]);
 }
 

@@ -2,8 +2,8 @@
 
 use nephometer_model::AlarmId;
 
-use super::fixtures::{alarm, id, make};
-use crate::{ALARM_SHARES, AlarmNews, AlarmStore, share_of};
+use super::fixtures::{alarm, id, make, remove};
+use crate::{ALARM_SHARES, AlarmNews, AlarmStore, ChangeRecord, share_of};
 
 fn everything() -> Vec<(u16, i64)> {
     (0..ALARM_SHARES).map(|share| (share, 0)).collect()
@@ -25,8 +25,8 @@ pub async fn news_tell_what_changed_and_what_is_gone(store: &dyn AlarmStore) {
     let first = store.news(&nothing.revisions).await.unwrap();
     assert_eq!(ids(first.clone()), (vec![id(1), id(2), id(3)], vec![]));
     let seen = store.alarm(&id(2)).await.unwrap();
-    let updated = store.update(seen, None).await.unwrap();
-    store.delete(&id(3)).await.unwrap();
+    let updated = store.update(seen, ChangeRecord::default()).await.unwrap();
+    remove(store, 3).await;
     let second = store.news(&first.revisions).await.unwrap();
     assert_eq!((second.changed.clone(), second.deleted.clone()), (vec![updated], vec![id(3)]));
     let third = store.news(&second.revisions).await.unwrap();

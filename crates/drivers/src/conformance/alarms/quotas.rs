@@ -2,8 +2,8 @@
 
 use nephometer_model::{Alarm, AlarmCounts, AlarmState, Quota};
 
-use super::fixtures::{alarm, id, make};
-use crate::{AlarmLimits, AlarmStore, AlarmStoreError};
+use super::fixtures::{alarm, id, make, remove};
+use crate::{AlarmLimits, AlarmStore, AlarmStoreError, ChangeRecord};
 
 fn quota(project: &str, limit: Option<u64>) -> Quota {
     Quota { project_id: project.to_owned(), resource: "alarms".to_owned(), limit }
@@ -30,7 +30,7 @@ pub async fn quotas_bound_projects_and_users(store: &dyn AlarmStore) {
     let create = async |number, project: &str, user: &str, limits| {
         let new =
             Alarm { project_id: Some(project.to_owned()), user_id: Some(user.to_owned()), ..alarm(number) };
-        store.create(new, None, limits).await.map(drop)
+        store.create(new, ChangeRecord::default(), limits).await.map(drop)
     };
     let full = Err(AlarmStoreError::QuotaExceeded);
     assert_eq!(create(1, "p", "u", limits(Some(1), None)).await, Ok(()));
@@ -45,10 +45,10 @@ pub async fn quotas_bound_projects_and_users(store: &dyn AlarmStore) {
     store.set_quotas("p", vec![quota("p", Some(0))]).await.unwrap();
     assert_eq!(create(5, "p", "w", limits(None, None)).await, full);
     store.delete_quotas("p").await.unwrap();
-    store.delete(&id(4)).await.unwrap();
+    remove(store, 4).await;
     assert_eq!(create(5, "p", "w", limits(Some(4), Some(2))).await, Ok(()));
     let nobodys = Alarm { project_id: None, user_id: None, ..alarm(6) };
-    assert!(store.create(nobodys, None, limits(Some(0), Some(0))).await.is_ok());
+    assert!(store.create(nobodys, ChangeRecord::default(), limits(Some(0), Some(0))).await.is_ok());
 }
 
 /// Counters add up, begin at 1 again, and go with their alarm.
@@ -70,7 +70,7 @@ pub async fn counters_add_up(store: &dyn AlarmStore) {
     assert_eq!(store.counts(Some("p")).await.unwrap(), [counts(1, "p", 1, 1)]);
     store.count(vec![counts(1, "p", 1_999_999_999, 0)]).await.unwrap();
     assert_eq!(store.counts(Some("p")).await.unwrap(), [counts(1, "p", 2_000_000_000, 1)]);
-    store.delete(&id(1)).await.unwrap();
+    remove(store, 1).await;
     assert_eq!(store.counts(None).await.unwrap(), [counts(2, "q", 0, 1)]);
     store.count(Vec::new()).await.unwrap();
 }

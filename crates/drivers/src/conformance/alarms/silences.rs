@@ -29,5 +29,8 @@ pub async fn silences_are_kept_until_they_end(store: &dyn AlarmStore) {
     store.put_silence(longer.clone()).await.unwrap();
     assert!(store.delete_silence(Uuid::from_u128(3)).await.unwrap());
     assert!(!store.delete_silence(Uuid::from_u128(3)).await.unwrap());
-    assert_eq!(store.silences(None, after(10)).await.unwrap(), [longer, second]);
+    assert_eq!(store.silences(None, after(10)).await.unwrap(), [longer.clone(), second.clone()]);
+    assert_eq!(store.expire_silences(after(20)).await.unwrap(), 0);
+    assert_eq!(store.expire_silences(after(21)).await.unwrap(), 1);
+    assert_eq!(store.silences(None, after(0)).await.unwrap(), [longer]);
 }

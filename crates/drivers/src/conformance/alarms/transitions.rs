@@ -5,16 +5,25 @@ use std::time::Duration;
 use nephometer_model::{Alarm, AlarmChange, AlarmChangeKind, AlarmState};
 use uuid::Uuid;
 
-use super::fixtures::{after, alarm, change, id, make, message, transition};
-use crate::{ALARM_SHARES, AlarmFilter, AlarmStore, Applied, Page, Transition};
+use super::fixtures::{after, alarm, change, id, make, message, remove, transition};
+use crate::conformance::leases::Wait;
+use crate::{
+    ALARM_SHARES, AlarmFilter, AlarmStore, Applied, ChangeRecord, LeaseStore, NOTIFIERS, Page, Transition,
+};
 
-async fn taken(store: &dyn AlarmStore) -> Vec<Uuid> {
-    let taken = store.take_deliveries(Uuid::from_u128(1), Duration::from_secs(60), 100).await.unwrap();
+async fn taken(store: &dyn AlarmStore, leases: &dyn LeaseStore) -> Vec<Uuid> {
+    let (member, minute) = (Uuid::from_u128(1), Duration::from_secs(60));
+    leases.renew(NOTIFIERS, member, 0, minute).await.unwrap();
+    let taken = store.take_deliveries(member, minute, 100).await.unwrap();
     taken.into_iter().map(|delivery| delivery.message.id).collect()
 }
 
 /// State, history and messages are written together.
-pub async fn transitions_write_state_history_and_messages(store: &dyn AlarmStore) {
+pub async fn transitions_write_state_history_and_messages(
+    store: &dyn AlarmStore,
+    leases: &dyn LeaseStore,
+    _: Wait<'_>,
+) {
     let made = make(store, alarm(1)).await;
     let record = AlarmChange { kind: AlarmChangeKind::StateTransition, ..change(&made, 1) };
     let deliveries = vec![message(1, 1, "a"), message(2, 1, "b")];
@@ -32,17 +41,21 @@ pub async fn transitions_write_state_history_and_messages(store: &dyn AlarmStore
     };
     assert_eq!(store.alarm(&id(1)).await.unwrap(), expected);
     assert_eq!(store.history(&AlarmFilter::All, &Page::default()).await.unwrap(), [record]);
-    assert_eq!(taken(store).await, [1, 2].map(Uuid::from_u128));
+    assert_eq!(taken(store, leases).await, [1, 2].map(Uuid::from_u128));
     assert!(store.apply(Vec::new()).await.unwrap().is_empty());
 }
 
 /// A decision on what has changed meanwhile, or is gone, leaves nothing behind; others beside it are done.
-pub async fn transitions_of_what_has_changed_are_stale(store: &dyn AlarmStore) {
+pub async fn transitions_of_what_has_changed_are_stale(
+    store: &dyn AlarmStore,
+    leases: &dyn LeaseStore,
+    _: Wait<'_>,
+) {
     let seen = make(store, alarm(1)).await;
     let gone = make(store, alarm(2)).await;
     let other = make(store, alarm(3)).await;
-    store.update(seen.clone(), None).await.unwrap();
-    store.delete(&gone.id).await.unwrap();
+    store.update(seen.clone(), ChangeRecord::default()).await.unwrap();
+    remove(store, 2).await;
     let decide = |alarm: &Alarm, number| Transition {
         change: Some(change(alarm, number)),
         deliveries: vec![message(number, number, "a")],
@@ -52,11 +65,15 @@ pub async fn transitions_of_what_has_changed_are_stale(store: &dyn AlarmStore) {
     assert_eq!(outcome, [Applied::Stale, Applied::Stale, Applied::Done(other.version + 1)]);
     assert_eq!(store.alarm(&seen.id).await.unwrap().state, AlarmState::InsufficientData);
     assert_eq!(store.history(&AlarmFilter::All, &Page::default()).await.unwrap(), [change(&other, 3)]);
-    assert_eq!(taken(store).await, [Uuid::from_u128(3)]);
+    assert_eq!(taken(store, leases).await, [Uuid::from_u128(3)]);
 }
 
 /// A state that is confirmed keeps its time; where only messages are wanted state and reason stay.
-pub async fn transitions_keep_what_they_do_not_name(store: &dyn AlarmStore) {
+pub async fn transitions_keep_what_they_do_not_name(
+    store: &dyn AlarmStore,
+    leases: &dyn LeaseStore,
+    _: Wait<'_>,
+) {
     let made = make(store, alarm(1)).await;
     let state = Some((AlarmState::InsufficientData, "still nothing".to_owned()));
     let confirmed = Transition { state, ..transition(&made) };
@@ -69,7 +86,7 @@ pub async fn transitions_keep_what_they_do_not_name(store: &dyn AlarmStore) {
     let Applied::Done(version) = store.apply(vec![repeated]).await.unwrap()[0] else { panic!() };
     let expected = Alarm { version, evaluate_timestamp: after(160), ..seen };
     assert_eq!(store.alarm(&made.id).await.unwrap(), expected);
-    assert_eq!(taken(store).await, [Uuid::from_u128(1)]);
+    assert_eq!(taken(store, leases).await, [Uuid::from_u128(1)]);
 }
 
 /// Several decisions on one alarm in one call are made one after the other.

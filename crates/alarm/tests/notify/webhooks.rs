@@ -1,136 +1,14 @@
-//! The notifier between a real outbox and real receivers: slow ones, broken ones, ones that point elsewhere.
-
-#![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
-
-mod receiver;
+//! What receivers are sent, and what becomes of it: slow ones, broken ones, ones that point elsewhere.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nephometer_alarm::notify::{
-    Dispatcher, DispatcherHandle, DispatcherParts, DispatcherSettings, Networks, Notifiers, WebhookNotifier,
-    WebhookSettings,
-};
-use nephometer_drivers::{AlarmStore, Delivery, NewDelivery};
-use nephometer_index_sql::{SqlIndex, SqliteSettings};
-use nephometer_model::{AlarmId, Clock, IdSource, SystemClock};
-use receiver::{Receiver, Reply};
-use tokio::sync::{Notify, oneshot};
-use tokio::task::JoinHandle;
+use nephometer_alarm::notify::{DispatcherSettings, WebhookSettings};
+use nephometer_drivers::{AlarmStore, NewDelivery};
 
-const PAYLOAD: &str = r#"{"alarm_name": "n", "alarm_id": "a", "severity": "low", "previous": "ok", "current": "alarm", "reason": "because", "reason_data": {"count": 1}}"#;
-
-fn webhooks(allow: &[&str]) -> WebhookSettings {
-    let allow: Vec<_> = allow.iter().map(|text| (*text).to_owned()).collect();
-    WebhookSettings {
-        certificate_file: None,
-        key_file: None,
-        ca_file: None,
-        verify: true,
-        connect_timeout: Duration::from_secs(2),
-        timeout: Duration::from_secs(2),
-        networks: Networks::new(&allow, &[]).unwrap(),
-    }
-}
-
-fn quick() -> DispatcherSettings {
-    DispatcherSettings {
-        poll: Duration::from_millis(20),
-        first_pause: Duration::from_millis(20),
-        longest_pause: Duration::from_millis(50),
-        ..DispatcherSettings::default()
-    }
-}
-
-/// A dispatcher over an index of its own.
-struct World {
-    index: Arc<SqlIndex>,
-    clock: Arc<SystemClock>,
-    wake: Arc<Notify>,
-    handle: DispatcherHandle,
-    stop: Option<oneshot::Sender<()>>,
-    run: Option<JoinHandle<()>>,
-    _directory: tempfile::TempDir,
-}
-
-impl World {
-    fn start(webhooks: WebhookSettings, settings: DispatcherSettings) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let clock = Arc::new(SystemClock::new());
-        let file = SqliteSettings::at(directory.path().join("index.db"));
-        let shared = Arc::clone(&clock) as Arc<dyn Clock>;
-        let index = Arc::new(SqlIndex::open_sqlite(&file, Arc::clone(&shared)).unwrap());
-        let notifier = WebhookNotifier::new(webhooks, None, Arc::clone(&shared)).unwrap();
-        let notifiers = Notifiers::local().with(&WebhookNotifier::SCHEMES, notifier);
-        let wake = Arc::new(Notify::new());
-        let parts = DispatcherParts {
-            store: Arc::clone(&index) as Arc<dyn AlarmStore>,
-            clock: shared,
-            notifiers,
-            deliveries: Arc::clone(&wake),
-            member: clock.uuid(),
-        };
-        let dispatcher = Dispatcher::new(parts, settings);
-        let handle = dispatcher.handle();
-        let (stop, stopped) = oneshot::channel();
-        let run = tokio::spawn(dispatcher.run(async { drop(stopped.await) }));
-        let (stop, run) = (Some(stop), Some(run));
-        Self { index, clock, wake, handle, stop, run, _directory: directory }
-    }
-
-    fn message(&self, alarm: &str, action: &str) -> NewDelivery {
-        NewDelivery {
-            id: self.clock.uuid(),
-            alarm_id: AlarmId(alarm.to_owned()),
-            project_id: None,
-            action: action.to_owned(),
-            payload: PAYLOAD.to_owned(),
-            not_before: self.clock.now(),
-            group: None,
-        }
-    }
-
-    async fn tell(&self, messages: Vec<NewDelivery>) {
-        self.index.add_deliveries(messages).await.unwrap();
-        self.wake.notify_one();
-    }
-
-    async fn tell_one(&self, action: &str) {
-        self.tell(vec![self.message("a", action)]).await;
-    }
-
-    /// Waits until nothing waits, and gives what was given up.
-    async fn settle(&self) -> Vec<Delivery> {
-        until(async || self.index.outbox().await.unwrap().waiting == 0).await;
-        self.index.dead_deliveries(1000).await.unwrap()
-    }
-
-    async fn dead_text(&self) -> String {
-        let dead = self.settle().await;
-        assert_eq!(dead.len(), 1);
-        dead[0].last_error.clone().unwrap()
-    }
-
-    async fn stop(&mut self) {
-        drop(self.stop.take());
-        self.run.take().unwrap().await.unwrap();
-    }
-}
-
-async fn until(mut holds: impl AsyncFnMut() -> bool) {
-    for _ in 0..1500 {
-        if holds().await {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    panic!("not within 30 s");
-}
-
-fn local() -> WebhookSettings {
-    webhooks(&["127.0.0.0/8", "::1/128"])
-}
+use crate::receiver::{Receiver, Reply};
+use crate::world::{PAYLOAD, World, local, quick, until, webhooks};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_message_goes_out_as_upstream_sends_it() {
@@ -302,17 +180,7 @@ async fn messages_of_one_alarm_keep_their_order() {
 async fn a_fast_receiver_is_kept_busy_and_two_dispatchers_tell_once() {
     let receiver = Receiver::start(|_, _| Reply::status(200)).await;
     let world = World::start(local(), quick());
-    let notifier = WebhookNotifier::new(local(), None, Arc::clone(&world.clock) as Arc<dyn Clock>).unwrap();
-    let second = Dispatcher::new(
-        DispatcherParts {
-            store: Arc::clone(&world.index) as Arc<dyn AlarmStore>,
-            clock: Arc::clone(&world.clock) as Arc<dyn Clock>,
-            notifiers: Notifiers::local().with(&WebhookNotifier::SCHEMES, notifier),
-            deliveries: Arc::clone(&world.wake),
-            member: world.clock.uuid(),
-        },
-        quick(),
-    );
+    let second = world.other(Arc::clone(&world.index) as _, quick());
     let second = tokio::spawn(second.run(std::future::pending()));
     let messages: Vec<_> =
         (0..2000).map(|number| world.message(&format!("a-{number}"), &receiver.url("/"))).collect();

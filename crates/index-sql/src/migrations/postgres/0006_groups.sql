@@ -1,0 +1,9 @@
+-- Messages that may go out as one have the same group, a hash of project, action and `group_key`; each waits for others so many
+-- microseconds at most.
+ALTER TABLE outbox ADD COLUMN group_id BIGINT;
+ALTER TABLE outbox ADD COLUMN wait BIGINT NOT NULL DEFAULT 0;
+CREATE INDEX outbox_grouped ON outbox (group_id, pk) WHERE dead_at IS NULL AND group_id IS NOT NULL;
+
+-- The last of the messages that were taken; `head` is the first.
+ALTER TABLE outbox_target ADD COLUMN tail BIGINT;
+UPDATE outbox_target SET tail = head;
