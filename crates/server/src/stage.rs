@@ -1,6 +1,6 @@
 //! What the roles of this process stand on: built once from the configuration, as far as one of them needs it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use anyhow::Result;
 use nephometer_api::limits::Limits;
