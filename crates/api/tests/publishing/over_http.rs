@@ -83,7 +83,7 @@ impl Drop for Upstream {
     fn drop(&mut self) {
         // It takes its database down with it.
         let pid = rustix::process::Pid::from_child(&self.server);
-        drop(rustix::process::kill_process(pid, rustix::process::Signal::TERM));
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
         drop(self.server.wait());
         drop(std::fs::remove_dir_all(&self.directory));
     }

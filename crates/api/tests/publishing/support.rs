@@ -31,7 +31,8 @@ pub(crate) fn sample(meter: &str, resource: &str, second: u32, volume: f64) -> S
 }
 
 pub(crate) fn metadata(value: Value) -> Arc<Map<String, Value>> {
-    Arc::new(value.as_object().unwrap().clone())
+    let Value::Object(fields) = value else { panic!("metadata is an object") };
+    Arc::new(fields)
 }
 
 /// A writer that counts what it is asked, and is away when told.
