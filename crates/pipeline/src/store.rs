@@ -164,6 +164,11 @@ impl Store {
         inner.compact_if_long()
     }
 
+    /// The number of what `sink` made last.
+    pub(crate) fn last_sequence(&self, sink: &Arc<str>) -> u64 {
+        self.inner.lock().memory.sink(sink).last_sequence()
+    }
+
     /// Sinks of which anything is known.
     pub(crate) fn sinks(&self) -> Vec<Arc<str>> {
         self.inner.lock().memory.sinks.keys().cloned().collect()

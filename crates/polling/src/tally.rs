@@ -61,12 +61,17 @@ pub(crate) struct PollEnd {
 #[derive(Debug, Default)]
 pub(crate) struct Tallies {
     pollsters: Mutex<BTreeMap<PollsterKey, PollsterTally>>,
+    /// What the plan has, once there is one: a cycle of an earlier plan may end after it.
+    planned: Mutex<Option<HashSet<PollsterKey>>>,
     tasks: Mutex<BTreeMap<Duration, TaskTally>>,
 }
 
 impl Tallies {
     /// Counts a poll. Whether its failure is news: it is not what the last poll failed with.
     pub(crate) fn poll(&self, key: &PollsterKey, end: PollEnd) -> bool {
+        if self.planned.lock().as_ref().is_some_and(|planned| !planned.contains(key)) {
+            return false;
+        }
         let mut pollsters = self.pollsters.lock();
         let tally = pollsters.entry(key.clone()).or_default();
         tally.polls += 1;
@@ -100,6 +105,7 @@ impl Tallies {
 
     /// Forgets what a new plan has no more.
     pub(crate) fn retain(&self, intervals: &HashSet<Duration>, keys: &HashSet<PollsterKey>) {
+        *self.planned.lock() = Some(keys.clone());
         self.pollsters.lock().retain(|key, _| keys.contains(key));
         self.tasks.lock().retain(|interval, _| intervals.contains(interval));
     }

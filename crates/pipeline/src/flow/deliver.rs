@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use nephometer_model::Sample;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -17,10 +18,14 @@ use crate::store::Store;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// No number of samples: there are always more.
+const GOES_ON: u64 = u64::MAX;
+
 struct Delivery {
     wake: Arc<Notify>,
-    /// Whether the publisher is gone from the configuration: the task ends when nothing is left for it.
-    last: Arc<AtomicBool>,
+    /// The number of the last samples that it is to get where the publisher is gone from the configuration: the task ends
+    /// then. [`GOES_ON`] where it is not.
+    until: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
@@ -51,11 +56,11 @@ impl Deliveries {
         let key = (Arc::clone(sink), Arc::clone(target));
         let mut running = self.running.lock();
         if let Some(delivery) = running.get(&key).filter(|delivery| !delivery.task.is_finished()) {
-            delivery.last.store(false, Ordering::SeqCst);
+            delivery.until.store(GOES_ON, Ordering::SeqCst);
             delivery.wake.notify_one();
             return;
         }
-        let (wake, last) = (Arc::new(Notify::new()), Arc::new(AtomicBool::new(false)));
+        let (wake, until) = (Arc::new(Notify::new()), Arc::new(AtomicU64::new(GOES_ON)));
         let worker = Worker {
             store: Arc::clone(&self.store),
             sink: Arc::clone(sink),
@@ -63,11 +68,11 @@ impl Deliveries {
             publisher: Arc::clone(publisher),
             counters: Arc::clone(counters),
             wake: Arc::clone(&wake),
-            last: Arc::clone(&last),
+            until: Arc::clone(&until),
             progress: Arc::clone(&self.progress),
         };
         let task = tokio::spawn(worker.run());
-        running.insert(key, Delivery { wake, last, task });
+        running.insert(key, Delivery { wake, until, task });
     }
 
     /// Tells those who deliver what `sink` makes that there is something.
@@ -82,7 +87,7 @@ impl Deliveries {
     /// Ends delivering to `target` when it has got what there is.
     pub(super) fn finish(&self, sink: &Arc<str>, target: &Arc<str>) {
         if let Some(delivery) = self.running.lock().get(&(Arc::clone(sink), Arc::clone(target))) {
-            delivery.last.store(true, Ordering::SeqCst);
+            delivery.until.store(self.store.last_sequence(sink), Ordering::SeqCst);
             delivery.wake.notify_one();
         }
     }
@@ -91,8 +96,11 @@ impl Deliveries {
     pub(super) async fn idle(&self) {
         loop {
             let progress = self.progress.notified();
-            let keys: Vec<_> = self.running.lock().keys().cloned().collect();
-            if keys.iter().all(|(sink, target)| self.store.next(sink, target).is_none()) {
+            let of = |(key, delivery): (&(Arc<str>, Arc<str>), &Delivery)| {
+                (key.clone(), Arc::clone(&delivery.until))
+            };
+            let all: Vec<_> = self.running.lock().iter().map(of).collect();
+            if all.iter().all(|((sink, target), until)| due(&self.store, sink, target, until).is_none()) {
                 return;
             }
             // Somebody may have delivered between the look and the wait.
@@ -116,6 +124,11 @@ impl Deliveries {
     }
 }
 
+/// What `target` is to get next, if anything.
+fn due(store: &Store, sink: &Arc<str>, target: &str, until: &AtomicU64) -> Option<(u64, Arc<Vec<Sample>>)> {
+    store.next(sink, target).filter(|(sequence, _)| *sequence <= until.load(Ordering::SeqCst))
+}
+
 struct Worker {
     store: Arc<Store>,
     sink: Arc<str>,
@@ -123,7 +136,7 @@ struct Worker {
     publisher: Arc<dyn Publisher>,
     counters: Arc<Counters>,
     wake: Arc<Notify>,
-    last: Arc<AtomicBool>,
+    until: Arc<AtomicU64>,
     progress: Arc<Notify>,
 }
 
@@ -131,8 +144,8 @@ impl Worker {
     async fn run(self) {
         let mut pause = FIRST_PAUSE;
         loop {
-            let Some((sequence, samples)) = self.store.next(&self.sink, &self.target) else {
-                if self.last.load(Ordering::SeqCst) {
+            let Some((sequence, samples)) = due(&self.store, &self.sink, &self.target, &self.until) else {
+                if self.until.load(Ordering::SeqCst) != GOES_ON {
                     self.report(self.store.detach(&self.sink, &self.target).map(drop));
                     return;
                 }

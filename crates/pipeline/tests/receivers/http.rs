@@ -171,6 +171,7 @@ struct Pushgateway {
 
 impl Pushgateway {
     async fn start() -> Self {
+        drop(rustls::crypto::ring::default_provider().install_default());
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
         let mut command = Command::new("prometheus-pushgateway");

@@ -156,7 +156,7 @@ pub(super) fn secret(key: &str, file: &str, given: &Secret) -> Result<Secret> {
 pub(crate) struct GnocchiSection {
     /// Address of an API without Keystone; empty for the one that the catalogue lists.
     pub(crate) url: String,
-    /// The user there.
+    /// The user there: `admin` may make the archive policies and types of resources that samples need.
     pub(crate) username: String,
     /// The password.
     pub(crate) password: Secret,
@@ -172,7 +172,7 @@ impl Default for GnocchiSection {
     fn default() -> Self {
         Self {
             url: String::new(),
-            username: "ceilometer".to_owned(),
+            username: "admin".to_owned(),
             password: Secret::default(),
             password_file: String::new(),
             cafile: String::new(),
