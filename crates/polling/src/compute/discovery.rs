@@ -14,7 +14,7 @@ use super::instance::{INSTANCE_HOST, INSTANCE_NAME, Instance, VM_STATE};
 use super::nova::{Known, Nova};
 use super::settings::{ComputeSettings, DiscoveryMethod};
 use super::user_metadata::UserMetadataRules;
-use crate::libvirt::{Description, LibvirtError, NovaFlavor, NovaMetadata};
+use crate::libvirt::{Description, NovaFlavor, NovaMetadata};
 use crate::{Cycle, Discovery, DiscoveryError, DiscoveryGroup, Resource};
 
 /// The discovery's name in polling.yaml.
@@ -113,11 +113,7 @@ impl Discovery for ByLibvirt {
 
     async fn discover(&self, cycle: &Cycle, _: Option<&str>) -> Result<Vec<Resource>, DiscoveryError> {
         let guests = self.host.guests(cycle).await;
-        let guests = guests.as_ref().as_ref().map_err(|error| match error {
-            // A host without a hypervisor has no guests.
-            LibvirtError::Absent { .. } => DiscoveryError::NoService(error.to_string()),
-            _ => DiscoveryError::Failed(error.to_string()),
-        })?;
+        let guests = guests.as_ref().as_ref().map_err(|error| DiscoveryError::Failed(error.to_string()))?;
         let servers = self.servers(cycle, guests.keys()).await;
         let mut resources = Vec::with_capacity(guests.len());
         let mut known = HashMap::with_capacity(guests.len());

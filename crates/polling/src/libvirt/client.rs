@@ -68,7 +68,7 @@ impl LibvirtClient {
         let mut refused = LibvirtError::Protocol("there is no socket to connect to".to_owned());
         for socket in tried {
             match Connection::open(socket, &self.uri.name, self.limit).await {
-                Err(error @ (LibvirtError::Connect { .. } | LibvirtError::Absent { .. })) => refused = error,
+                Err(error @ LibvirtError::Connect { .. }) => refused = error,
                 answer => return answer,
             }
         }

@@ -30,15 +30,9 @@ impl Connection {
     pub(super) async fn open(socket: &Path, uri: &str, limit: Duration) -> Result<Self, LibvirtError> {
         let failed = |reason: String| LibvirtError::Connect { address: socket.display().to_string(), reason };
         let connecting = timeout(limit, UnixStream::connect(socket)).await;
-        let stream =
-            connecting.map_err(|_| failed("it does not take connections".to_owned()))?.map_err(|error| {
-                match error.kind() {
-                    std::io::ErrorKind::NotFound => {
-                        LibvirtError::Absent { address: socket.display().to_string() }
-                    }
-                    _ => failed(error.to_string()),
-                }
-            })?;
+        let stream = connecting
+            .map_err(|_| failed("it does not take connections".to_owned()))?
+            .map_err(|error| failed(error.to_string()))?;
         let stream = BufReader::with_capacity(READ_BYTES, stream);
         let mut connection = Self { stream, serial: 0, limit, message: Vec::new() };
         let methods = protocol::read_auth_methods(connection.call(&Request::auth_list()).await?)?;

@@ -13,12 +13,6 @@ pub enum LibvirtError {
         /// What the system says.
         reason: String,
     },
-    /// There is no socket to connect to.
-    #[error("there is no libvirt at {address}")]
-    Absent {
-        /// The socket's path.
-        address: String,
-    },
     /// The connection ended within a call.
     #[error("the connection to libvirt broke: {0}")]
     Lost(String),
@@ -75,7 +69,7 @@ impl LibvirtError {
     /// A fresh connection may get an answer.
     pub(super) fn is_disconnect(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Absent { .. } | Self::Lost(_) => true,
+            Self::Connect { .. } | Self::Lost(_) => true,
             // A proxy daemon tells of its own lost connections like this.
             Self::Refused { code: Self::INTERNAL | Self::SYSTEM, part, .. } => {
                 matches!(*part, Self::PART_REMOTE | Self::PART_RPC)
