@@ -198,7 +198,7 @@ async fn no_news_are_missed(programs: &Programs) {
             let new = alarm(((caller << 8) + round + 1) << 60, "news", "u");
             let made = index.create(new, ChangeRecord::default(), AlarmLimits::default()).await.unwrap();
             match round % 3 {
-                0 => drop(index.delete(&made.id, made.version, Vec::new()).await.unwrap()),
+                0 => index.delete(&made.id, made.version, Vec::new()).await.unwrap(),
                 1 => drop(index.update(made, ChangeRecord::default()).await.unwrap()),
                 _ => {
                     let decided = transition(&made, AlarmState::Ok, ((caller << 8) + round + 1) << 61);

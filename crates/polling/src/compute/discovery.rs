@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
@@ -14,7 +15,7 @@ use super::instance::{INSTANCE_HOST, INSTANCE_NAME, Instance, VM_STATE};
 use super::nova::{Known, Nova};
 use super::settings::{ComputeSettings, DiscoveryMethod};
 use super::user_metadata::UserMetadataRules;
-use crate::libvirt::{Description, NovaFlavor, NovaMetadata};
+use crate::libvirt::{Description, LibvirtError, NovaFlavor, NovaMetadata};
 use crate::{Cycle, Discovery, DiscoveryError, DiscoveryGroup, Resource};
 
 /// The discovery's name in polling.yaml.
@@ -39,6 +40,7 @@ pub(super) fn local_instances(
             rules,
             known: Mutex::default(),
             said: Mutex::default(),
+            was_there: AtomicBool::new(false),
         }),
     }
 }
@@ -81,6 +83,8 @@ struct ByLibvirt {
     known: Mutex<HashMap<Uuid, (MadeOf, Arc<Instance>)>>,
     /// Domains of which it was said already that they are not metered.
     said: Mutex<HashSet<Uuid>>,
+    /// Whether there was a hypervisor since the start: where there never was one, there is nothing to meter, and nothing wrong.
+    was_there: AtomicBool,
 }
 
 /// What a guest's samples say depends on this.
@@ -113,7 +117,13 @@ impl Discovery for ByLibvirt {
 
     async fn discover(&self, cycle: &Cycle, _: Option<&str>) -> Result<Vec<Resource>, DiscoveryError> {
         let guests = self.host.guests(cycle).await;
-        let guests = guests.as_ref().as_ref().map_err(|error| DiscoveryError::Failed(error.to_string()))?;
+        let guests = guests.as_ref().as_ref().map_err(|error| match error {
+            LibvirtError::Connect { is_absent: true, .. } if !self.was_there.load(Ordering::Relaxed) => {
+                DiscoveryError::NoService(error.to_string())
+            }
+            _ => DiscoveryError::Failed(error.to_string()),
+        })?;
+        self.was_there.store(true, Ordering::Relaxed);
         let servers = self.servers(cycle, guests.keys()).await;
         let mut resources = Vec::with_capacity(guests.len());
         let mut known = HashMap::with_capacity(guests.len());

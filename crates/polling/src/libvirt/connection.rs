@@ -28,11 +28,15 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects to `socket`, signs in and opens `uri`. No single step may take longer than `limit`.
     pub(super) async fn open(socket: &Path, uri: &str, limit: Duration) -> Result<Self, LibvirtError> {
-        let failed = |reason: String| LibvirtError::Connect { address: socket.display().to_string(), reason };
+        let failed = |reason: String, is_absent: bool| LibvirtError::Connect {
+            address: socket.display().to_string(),
+            reason,
+            is_absent,
+        };
         let connecting = timeout(limit, UnixStream::connect(socket)).await;
         let stream = connecting
-            .map_err(|_| failed("it does not take connections".to_owned()))?
-            .map_err(|error| failed(error.to_string()))?;
+            .map_err(|_| failed("it does not take connections".to_owned(), false))?
+            .map_err(|error| failed(error.to_string(), error.kind() == std::io::ErrorKind::NotFound))?;
         let stream = BufReader::with_capacity(READ_BYTES, stream);
         let mut connection = Self { stream, serial: 0, limit, message: Vec::new() };
         let methods = protocol::read_auth_methods(connection.call(&Request::auth_list()).await?)?;

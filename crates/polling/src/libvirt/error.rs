@@ -12,6 +12,8 @@ pub enum LibvirtError {
         address: String,
         /// What the system says.
         reason: String,
+        /// Whether there is no such socket.
+        is_absent: bool,
     },
     /// The connection ended within a call.
     #[error("the connection to libvirt broke: {0}")]
