@@ -22,6 +22,7 @@ NAMES: dict[str, Any] = {
     "mixed": [1, "a", None, True, 2.0], "yes": True, "no": False, "nothing": None, "digits": "42", "decimal": "2.50",
 }
 SCOPE = {"re": re, "json": json, "functools": functools, "reduce": functools.reduce}
+REPLACEMENTS = ("'_'", r"r'[\g<0>]'")
 REFUSALS = {"LimitError", "UnsupportedError"}
 
 
@@ -82,7 +83,7 @@ class Maker:
             lambda: f"repr({self.any(d - 1)})", lambda: f"{self.str(0)}.join({self.strs(d - 1)})", lambda: f"f'{{{self.any(d - 1).replace(chr(39), chr(34))}}}'"
             if "\\" not in (probe := self.any(d - 1)) and '"' not in probe else "''", lambda: self.fstring(d),
             lambda: f"({one()} * {m.randrange(-1, 4)})", lambda: f"({one()} if {self.bool(d - 1)} else {one()})", lambda: f"({one()} or {one()})",
-            lambda: f"re.sub({self.pattern()}, {self.pick(chr(39) + '_' + chr(39), 'r' + chr(39) + '[\\g<0>]' + chr(39))}, {one()})",
+            lambda: f"re.sub({self.pattern()}, {self.pick(*REPLACEMENTS)}, {one()})",
             lambda: f"json.dumps({self.any(d - 1)}{self.pick('', ', sort_keys=True', ', indent=2', ', ensure_ascii=False')})",
             lambda: f"'%s|%5.2f|%d' % ({one()}, {self.number(d - 1)}, {self.int(d - 1)})", lambda: f"'{{}}-{{0!r:>8}}'.format({one()})"
             if m.random() < 0.2 else f"'{{0}}/{{1:>6}}/{{k}}'.format({one()}, {self.int(0)}, k={one()})", lambda: f"{one()}.zfill({m.randrange(8)})",
