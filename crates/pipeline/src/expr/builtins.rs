@@ -467,7 +467,14 @@ fn sum<'a>(machine: &mut Machine<'_, 'a>, arguments: &mut Arguments<'a>) -> Resu
 fn sorted<'a>(machine: &mut Machine<'_, 'a>, arguments: &mut Arguments<'a>) -> Result<Value<'a>> {
     let value = arguments.next()?;
     let (key, reverse) = (arguments.named("key"), arguments.named("reverse"));
-    let reverse = reverse.is_some_and(|reverse| reverse.is_true());
+    let reverse = match reverse.map(|reverse| (reverse.as_int(), reverse)) {
+        None => false,
+        Some((Some(number), _)) => number != 0,
+        Some((None, other)) => {
+            let text = format!("'{}' object cannot be interpreted as an integer", other.type_name());
+            return Err(EvalError::of_type(text));
+        }
+    };
     let items = machine.items(&value)?.into_owned();
     let mut items = keyed(machine, items, key.as_ref())?;
     // A list sorted downwards keeps the order of equals, too.

@@ -90,7 +90,7 @@ pub(super) fn modulo(a: i128, b: i128) -> i128 {
 pub(super) fn divide(a: i128, b: i128) -> f64 {
     const EXACT: u128 = 1 << 53;
     let (numerator, denominator) = (a.unsigned_abs(), b.unsigned_abs());
-    let sign = if (a < 0) == (b < 0) || a == 0 { 1.0 } else { -1.0 };
+    let sign = if (a < 0) == (b < 0) { 1.0 } else { -1.0 };
     if numerator <= EXACT && denominator <= EXACT {
         return sign * (numerator as f64 / denominator as f64);
     }
