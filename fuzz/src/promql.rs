@@ -1,6 +1,6 @@
 //! The narrowing of PromQL against a parser that others wrote: what is narrowed shows nobody else's series.
 
-use nephometer_openstack::services::promql::narrow;
+use nephometer_openstack::services::narrow;
 use promql_parser::label::MatchOp;
 use promql_parser::parser::{Expr, VectorSelector, parse};
 use promql_parser::util::{ExprVisitor, walk_expr};

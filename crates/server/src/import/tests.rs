@@ -210,6 +210,9 @@ fn every_mapped_option_changes_the_outcome() {
                 "auth_mode" => "remoteuser",
                 "url" | "connection" => "postgresql://x/y",
                 "host" => "127.0.0.2",
+                "driver" => "messagingv2",
+                // They count where there is a driver.
+                "topics" => "77\ndriver = messagingv2",
                 "default_aggregation_methods" => "max",
                 // It says where the others are.
                 "auth_section" => "elsewhere\n[elsewhere]\nusername = u",
