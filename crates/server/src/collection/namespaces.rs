@@ -10,7 +10,7 @@ use nephometer_model::Clock;
 use nephometer_polling::central::{self, RadosGateway};
 use nephometer_polling::compute::{self, ComputeParts};
 use nephometer_polling::ipmi::{self, CommandRunner, IpmiSettings, IpmiTool};
-use nephometer_polling::{LocalNode, Namespace, Plugins};
+use nephometer_polling::{LocalNode, Namespace, Plugins, snmp};
 
 use crate::config::Config;
 
@@ -32,7 +32,7 @@ impl Opener<'_> {
     pub(super) fn open(&self, name: &str) -> Result<Namespace> {
         let mut plugins = match name {
             "compute" => compute(self.config, self.cloud)?,
-            "central" => self.central()?,
+            "central" => with_machines(self.central()?),
             "ipmi" => ipmi(&self.config.ipmi),
             unknown => {
                 tracing::warn!("polling.namespaces: nothing is known of {unknown}");
@@ -63,6 +63,12 @@ impl Opener<'_> {
         };
         Ok(central::plugins(&central.settings(service_types), &cloud, gateway))
     }
+}
+
+/// `plugins`, and the machines that polling.yaml names by their SNMP agents.
+fn with_machines(mut plugins: Plugins) -> Plugins {
+    plugins.pollsters.extend(snmp::plugins().pollsters);
+    plugins
 }
 
 /// A cloud that nobody has signed in to.
