@@ -62,6 +62,7 @@ struct Upstream {
 
 impl Upstream {
     async fn start() -> Self {
+        drop(tokio_rustls::rustls::crypto::ring::default_provider().install_default());
         let conformance = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../conformance");
         let directory = tempfile::tempdir().unwrap().keep();
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
