@@ -6,7 +6,6 @@
 #![no_main]
 
 mod log;
-mod promql;
 mod targets;
 
 use std::sync::LazyLock;
