@@ -63,11 +63,16 @@ type Parsed<T = Node> = Result<T, ExpressionSyntaxError>;
 
 impl Parser<'_> {
     fn peek(&self) -> &Token {
-        &self.tokens[self.at].0
+        self.ahead(0)
+    }
+
+    /// The token so many behind the next one; behind the last, the end goes on.
+    fn ahead(&self, count: usize) -> &Token {
+        self.tokens.get(self.at + count).map_or(&Token::End, |(token, _)| token)
     }
 
     fn next(&mut self) -> Token {
-        let token = self.tokens[self.at].0.clone();
+        let token = self.peek().clone();
         self.at = (self.at + 1).min(self.tokens.len() - 1);
         token
     }
@@ -249,8 +254,7 @@ impl Parser<'_> {
             Token::Symbol(">") => Comparison::Greater,
             Token::Symbol(">=") => Comparison::GreaterOrEqual,
             Token::Name(word) => {
-                let then =
-                    |word: &str| matches!(&self.tokens[self.at + 1].0, Token::Name(next) if next == word);
+                let then = |word: &str| matches!(self.ahead(1), Token::Name(next) if next == word);
                 match word.as_str() {
                     "in" => Comparison::In,
                     "is" if then("not") => {
@@ -526,7 +530,7 @@ impl Parser<'_> {
             if self.is_symbol("*") || self.is_symbol("**") {
                 return self.error("arguments behind stars are not supported");
             }
-            let name = match (self.peek(), &self.tokens[self.at + 1].0) {
+            let name = match (self.peek(), self.ahead(1)) {
                 (Token::Name(name), Token::Symbol("=")) => Some(Arc::from(name.as_str())),
                 _ => None,
             };
