@@ -94,7 +94,8 @@ pub trait MetricWriter: Send + Sync {
         change: &AttributeChange,
     ) -> Result<(), MetricWriteError>;
 
-    /// Stores measures; metrics that are missing are made, resources are not. All or nothing; acknowledged when it returns.
+    /// Stores measures; metrics that are missing are made, resources are not. All measures or none; acknowledged when it
+    /// returns. Of a refused request no measure is stored; metrics that it named may have been made, and are empty.
     async fn write(&self, measures: &[NamedMeasures]) -> Result<(), MetricWriteError>;
 
     /// Makes a resource of a type from its attributes in Gnocchi's JSON forms, `id` among them.

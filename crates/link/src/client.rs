@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use nephometer_drivers::{DataPoints, MetricRead, MetricReadError, MetricReader};
-use nephometer_model::{Secret, SeriesKey};
+use nephometer_model::{Secret, SeriesKey, with_causes};
 use prost::Message;
 use reqwest::{Certificate, Client, Identity, RequestBuilder, Response, Url};
 
@@ -76,7 +76,7 @@ enum LinkError {
 
 impl From<LinkError> for MetricReadError {
     fn from(error: LinkError) -> Self {
-        Self::Unavailable(format!("the measure store: {}", causes(&error)))
+        Self::Unavailable(format!("the measure store: {}", with_causes(&error)))
     }
 }
 
@@ -204,21 +204,6 @@ fn identity(settings: &LinkSettings) -> Result<Option<Identity>, LinkSettingsErr
     identity.map(Some).map_err(|_| wrong(path, "is, with its key, no certificate and key in PEM form"))
 }
 
-/// An error and its causes, each said once.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
-}
-
 #[async_trait]
 impl MetricReader for Link {
     async fn read(&self, reads: Vec<MetricRead>) -> Vec<Result<DataPoints, MetricReadError>> {
@@ -244,7 +229,7 @@ impl MetricReader for Link {
 
     async fn series(&self, reads: &[MetricRead]) -> Vec<Option<Vec<SeriesKey>>> {
         self.ask_series(reads).await.unwrap_or_else(|error| {
-            tracing::debug!(error = causes(&error), "nobody tells which series alarms depend on");
+            tracing::debug!(error = with_causes(&error), "nobody tells which series alarms depend on");
             vec![None; reads.len()]
         })
     }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use nephometer_drivers::{WatchChanges, WriteWatch};
+use nephometer_model::with_causes;
 use prost::Message;
 use reqwest::Response;
 use tokio::time::timeout;
 
-use super::{Link, LinkError, accepted, causes};
+use super::{Link, LinkError, accepted};
 use crate::wire::{self, Event, MAX_MESSAGE_BYTES, News, SERIES_AT_ONCE, Watch, WireError};
 
 /// First pause before the other end is tried again; each further one is twice as long.
@@ -96,7 +97,7 @@ impl Link {
             }
             if !was_cut_off {
                 tracing::warn!(
-                    error = causes(&error),
+                    error = with_causes(&error),
                     "writes of measures are not heard of: alarms are decided by time until they are"
                 );
                 was_cut_off = true;
