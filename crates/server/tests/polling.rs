@@ -169,6 +169,85 @@ fn an_agent_of_its_own_waits_for_the_store_and_loses_nothing() {
     server.stop();
 }
 
+/// Rates of `cpu` by a transformer, into a file; everything else, as it is, into the store.
+const RATES: &str = r#"
+sources:
+  - {name: all, meters: ["*"], sinks: [store]}
+  - {name: cpu, meters: [cpu], sinks: [rates]}
+sinks:
+  - {name: store, publishers: ["gnocchi://"]}
+  - name: rates
+    transformers:
+      - name: rate_of_change
+        parameters: {target: {name: cpu.rate, unit: ns/s, type: gauge}}
+    publishers: ["file://FILE?json"]
+"#;
+
+#[test]
+fn samples_go_by_pipeline_yaml_which_is_followed() {
+    let host = Host::with(vec![FakeDomain::recorded()]);
+    let place = |name: &str| host.directory.path().join(name);
+    let (yaml, rates, others) = (place("pipeline.yaml"), place("rates"), place("others"));
+    let write = |file: &Path| {
+        std::fs::write(&yaml, RATES.replace("FILE", &file.display().to_string())).unwrap();
+    };
+    write(&rates);
+    let setting = format!("pipeline.cfg_file={}", yaml.display());
+    let server = host.start("serve", &[&setting]);
+    aggregates(&server, GUEST, "cpu", "mean");
+    let lines = |file: &Path| std::fs::read_to_string(file).unwrap_or_default();
+    let first = eventually("rates in the file", || {
+        let text = lines(&rates);
+        text.lines().next().and_then(|line| serde_json::from_str::<Value>(line).ok())
+    });
+    assert_eq!((&first["name"], &first["unit"]), (&json!("cpu.rate"), &json!("ns/s")), "{first}");
+    assert_eq!(first["resource_id"], GUEST);
+    server.comes_to(|status| {
+        let sinks = status["samples"]["sinks"].as_array().cloned().unwrap_or_default();
+        let publishers = status["samples"]["publishers"].as_array().cloned().unwrap_or_default();
+        sinks.iter().any(|sink| sink["sink"] == "rates" && sink["remembered"] == 1)
+            && publishers.iter().filter(|publisher| publisher["delivered"].as_u64() > Some(0)).count() == 2
+    });
+    // A file with a mistake changes nothing, one without counts at once, and rates have no gap.
+    std::fs::write(&yaml, "sources: []\nsinks: [{name: x}]\n").unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    let before = lines(&rates).lines().count();
+    eventually("rates go on", || (lines(&rates).lines().count() > before).then_some(()));
+    write(&others);
+    eventually("rates in the other file", || (!lines(&others).is_empty()).then_some(()));
+    server.stop();
+    // Each sample of cpu but the first made one rate: what came by the pipeline tells how many there were.
+    let written = lines(&rates).lines().count() + lines(&others).lines().count();
+    assert!(written >= 4, "{written}");
+}
+
+#[test]
+fn a_sample_is_sent_by_hand_through_the_pipelines() {
+    let host = Host::with(Vec::new());
+    let place = |name: &str| host.directory.path().join(name);
+    let (yaml, out) = (place("pipeline.yaml"), place("out"));
+    let sinks = format!("sinks:\n- {{name: s, publishers: [\"file://{}?json\"]}}\n", out.display());
+    std::fs::write(&yaml, format!("sources:\n- {{name: s, meters: [\"*\"], sinks: [s]}}\n{sinks}")).unwrap();
+    let setting = format!("pipeline.cfg_file={}", yaml.display());
+    let send = ["send-sample", "--sample-name", "door", "--sample-resource", "r-1"];
+    let more = ["--sample-volume", "3", "--sample-metadata", "{'color': 'red', 'tags': ['it\\'s', None]}"];
+    let arguments: Vec<&str> = send.into_iter().chain(more).collect();
+    let (ok, _, error) = host.run(&arguments, &[&setting]);
+    assert!(ok, "{error}");
+    let sent: Value = serde_json::from_str(std::fs::read_to_string(&out).unwrap().trim()).unwrap();
+    assert_eq!(
+        (&sent["name"], &sent["resource_id"], &sent["volume"]),
+        (&json!("door"), &json!("r-1"), &json!(3))
+    );
+    assert_eq!(sent["resource_metadata"], json!({"color": "red", "tags": ["it's", null]}));
+    // A file that is none is told of, by whoever reads it.
+    std::fs::write(&yaml, "sources:\n- {name: s, meters: [\"*\"], sinks: [gone]}\nsinks: []\n").unwrap();
+    for command in [&arguments[..], &["check-config"]] {
+        let (ok, _, error) = host.run(command, &[&setting]);
+        assert!(!ok && error.contains("pipeline.yaml") && error.contains("gone"), "{error}");
+    }
+}
+
 #[test]
 fn what_a_cycle_reads_is_printed() {
     let host = Host::with(vec![FakeDomain::recorded()]);

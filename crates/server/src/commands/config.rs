@@ -9,7 +9,7 @@ use nephometer_openstack::policy::{ALARM_RULES, METRIC_RULES};
 
 use crate::certificates::Certificates;
 use crate::cli::{CheckConfigArgs, ConfigCommand, GlobalArgs};
-use crate::collection::Collection;
+use crate::collection::{Collection, files, parsed};
 use crate::config::{Config, DEFAULT_FILE, Layers};
 use crate::identity::Recognition;
 use crate::policy_file::PolicyFile;
@@ -62,6 +62,7 @@ pub(super) fn check(args: &CheckConfigArgs, global: &GlobalArgs) -> Result<()> {
     for warning in &plan.warnings {
         eprintln!("polling.yaml: {warning}");
     }
+    parsed(&files::PIPELINE.find(&config.pipeline.cfg_file)?)?;
     Recognition::open(&config, Arc::clone(&clock))?;
     let named = if args.services.is_empty() { &[&services::SERVE] } else { args.services.as_slice() };
     for service in named {
