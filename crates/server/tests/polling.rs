@@ -246,6 +246,11 @@ fn a_sample_is_sent_by_hand_through_the_pipelines() {
         let (ok, _, error) = host.run(command, &[&setting]);
         assert!(!ok && error.contains("pipeline.yaml") && error.contains("gone"), "{error}");
     }
+    let resources = place("resources.yaml");
+    std::fs::write(&resources, "resources: 3").unwrap();
+    let setting = format!("publisher.resources_definition_file={}", resources.display());
+    let (ok, _, error) = host.run(&["check-config"], &[&setting]);
+    assert!(!ok && error.contains("resources.yaml"), "{error}");
 }
 
 #[test]

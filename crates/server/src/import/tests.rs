@@ -296,6 +296,7 @@ fn a_deployed_ceilometer_polls_as_it_did() {
     let polling = &config.polling;
     assert_eq!(polling.namespaces, ["compute", "ipmi"]);
     assert_eq!((polling.batch_size, polling.cfg_file.as_str()), (100, "/etc/ceilometer/polling.yaml"));
+    assert_eq!(config.pipeline.cfg_file, "/etc/ceilometer/pipeline.yaml");
     assert!(
         polling.identity_name_discovery
             && polling.enable_prometheus_exporter
