@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nephometer_testkit::libvirt::{FakeDomain, FakeLibvirt};
+use nephometer_testkit::postgres::Postgres;
 use serde_json::{Value, json};
 
 use support::{MEASURER, PATIENCE, Process, command};
@@ -251,6 +252,41 @@ fn a_sample_is_sent_by_hand_through_the_pipelines() {
     let setting = format!("publisher.resources_definition_file={}", resources.display());
     let (ok, _, error) = host.run(&["check-config"], &[&setting]);
     assert!(!ok && error.contains("resources.yaml"), "{error}");
+}
+
+#[test]
+fn agents_that_share_postgresql_divide_the_work() {
+    const MACHINES: u64 = 60;
+    let host = Host::with(Vec::new());
+    // Nobody answers at these addresses; whose they are to ask counts.
+    let machines: Vec<_> =
+        (0..MACHINES).map(|number| format!("snmp://127.0.0.1:{}", 1000 + number)).collect();
+    let machines = serde_json::to_string(&machines).unwrap();
+    let yaml = format!(
+        "sources:\n- {{name: m, interval: 1, meters: [hardware.cpu.load.1min], resources: {machines}}}\n"
+    );
+    host.poll(&yaml);
+    let index = format!("index.url={}", Postgres::shared().unwrap().fresh_database().unwrap());
+    let settings = [index.as_str(), "polling.namespaces=central", "polling.deliver_by=exporter"];
+    let (one, other) = (host.start("polling", &settings), host.start("polling", &settings));
+    let asked =
+        |agent: &Process| agent.status()["polling"]["pollsters"][0]["resources"].as_u64().unwrap_or(0);
+    let held = |agent: &Process| agent.status()["polling"]["shares"][0][1].as_u64().unwrap_or(0);
+    eventually("each machine is asked by one agent", || {
+        let (first, second) = (asked(&one), asked(&other));
+        (first > 0 && second > 0 && first + second == MACHINES && held(&one) + held(&other) == 256)
+            .then_some(())
+    });
+    other.kill();
+    eventually("the other's machines are asked by the first", || (asked(&one) == MACHINES).then_some(()));
+    // Who leaves says so: whoever comes next does not wait for a lease to end.
+    let third = host.start("polling", &settings);
+    eventually("both have some again", || {
+        (held(&third) > 0 && held(&one) + held(&third) == 256).then_some(())
+    });
+    third.stop();
+    eventually("all is the first's again", || (held(&one) == 256).then_some(()));
+    one.stop();
 }
 
 #[test]
