@@ -1,8 +1,10 @@
 //! The narrowing of PromQL against a parser that others wrote: what is narrowed shows nobody else's series.
 
-use nephometer_openstack::services::promql::narrow;
+use std::panic;
+
+use nephometer_openstack::services::narrow;
 use promql_parser::label::MatchOp;
-use promql_parser::parser::{Expr, VectorSelector, parse};
+use promql_parser::parser::{AggregateExpr, Expr, VectorSelector, parse};
 use promql_parser::util::{ExprVisitor, walk_expr};
 
 /// A label that no query has by chance.
@@ -14,14 +16,24 @@ pub(crate) fn narrowing(data: &[u8]) {
     let (owner, query) = text.split_once('\0').unwrap_or(("a\"b\\", text));
     let Ok(narrowed) = narrow(query, LABEL, owner) else { return };
     assert!(narrow(&narrowed, LABEL, owner).is_ok(), "not understood: {narrowed}");
-    let Ok(expression) = parse(&narrowed) else {
-        assert!(parse(query).is_err(), "{query} was spoiled: {narrowed}");
+    let Some(expression) = parsed(&narrowed) else {
+        assert!(parsed(query).is_none(), "{query} was spoiled: {narrowed}");
         return;
     };
     let mut owners = Owners { owner, narrowed: &narrowed };
     if let Err(foreign) = walk_expr(&mut owners, &expression) {
         panic!("{foreign}");
     }
+}
+
+/// What the other parser makes of a query. It panics over spans that are too long, which is no finding here: libFuzzer's hook,
+/// which would make it one, is set aside meanwhile.
+fn parsed(query: &str) -> Option<Expr> {
+    let hook = panic::take_hook();
+    panic::set_hook(Box::new(|_| {}));
+    let parsed = panic::catch_unwind(|| parse(query));
+    panic::set_hook(hook);
+    parsed.ok()?.ok()
 }
 
 struct Owners<'a> {
@@ -36,6 +48,8 @@ impl ExprVisitor for Owners<'_> {
         match expression {
             Expr::VectorSelector(selector) => self.check(selector)?,
             Expr::MatrixSelector(range) => self.check(&range.vs)?,
+            // What an aggregation is told is not walked through.
+            Expr::Aggregate(AggregateExpr { param: Some(param), .. }) => drop(walk_expr(self, param)?),
             _ => {}
         }
         Ok(true)
