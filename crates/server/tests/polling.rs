@@ -267,7 +267,13 @@ fn agents_that_share_postgresql_divide_the_work() {
     );
     host.poll(&yaml);
     let index = format!("index.url={}", Postgres::shared().unwrap().fresh_database().unwrap());
-    let settings = [index.as_str(), "polling.namespaces=central", "polling.deliver_by=exporter"];
+    let settings = [
+        index.as_str(),
+        "polling.namespaces=central",
+        "polling.deliver_by=exporter",
+        "polling.enable_prometheus_exporter=true",
+        "polling.prometheus_listen_addresses=127.0.0.1:0",
+    ];
     let (one, other) = (host.start("polling", &settings), host.start("polling", &settings));
     let asked =
         |agent: &Process| agent.status()["polling"]["pollsters"][0]["resources"].as_u64().unwrap_or(0);
