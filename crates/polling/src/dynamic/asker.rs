@@ -238,8 +238,8 @@ fn shown(address: &str) -> String {
         return address.split('?').next().unwrap_or_default().to_owned();
     };
     url.set_query(None);
-    drop(url.set_username(""));
-    drop(url.set_password(None));
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
     url.to_string()
 }
 

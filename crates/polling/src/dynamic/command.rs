@@ -23,7 +23,7 @@ impl Drop for Group {
     fn drop(&mut self) {
         // It has not been waited for, so that its number is still its own.
         if let Some(group) = self.group {
-            drop(kill_process_group(group, Signal::KILL));
+            let _ = kill_process_group(group, Signal::KILL);
         }
     }
 }

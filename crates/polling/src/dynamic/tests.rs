@@ -2,6 +2,6 @@
 
 mod api;
 mod definitions;
-
 mod extras;
 mod polls;
+mod recorded;

@@ -75,7 +75,7 @@ impl World {
 }
 
 /// Name, volume and resource of samples.
-fn short(samples: &[Sample]) -> Vec<String> {
+pub(super) fn short(samples: &[Sample]) -> Vec<String> {
     let one = |sample: &Sample| {
         format!(
             "{} {} {}",
