@@ -45,6 +45,8 @@ pub(crate) const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("expression", expression),
     ("path", path),
     ("pipeline_file", |data| with_text(data, |text| drop(PipelineConfig::parse(text, NameKind::Meters)))),
+    ("pollster_file", |data| with_text(data, nephometer_polling::dynamic::read_any_definitions)),
+    ("pollster_answer", nephometer_polling::dynamic::read_any_answer),
 ];
 
 fn with_text(data: &[u8], take: impl FnOnce(&str)) {

@@ -36,8 +36,9 @@ use nephometer_model::Clock;
 
 use crate::{Discovery, Plugins};
 
+pub use answer::read_any_answer;
 pub use error::{DefinitionError, DefinitionProblem, DynamicError};
-pub use load::DynamicDefinitions;
+pub use load::{DynamicDefinitions, read_any_definitions};
 
 use asker::Asker;
 use definition::Source;

@@ -60,6 +60,13 @@ pub(super) fn read(handlers: &[Handler], answer: &[u8]) -> Result<Value, String>
     ))
 }
 
+/// Reads whatever comes as an answer, to show that nothing comes of it but data and errors.
+pub fn read_any_answer(answer: &[u8]) {
+    for (_, handler) in Handler::KNOWN {
+        drop(handler.read(answer));
+    }
+}
+
 /// Whether there is anything in the data; an error where it can hold no entries at all.
 pub(super) fn is_empty(data: &Value) -> Result<bool, String> {
     match data {

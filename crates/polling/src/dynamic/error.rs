@@ -112,12 +112,12 @@ pub enum DynamicError {
         reason: String,
     },
     /// A file holds something else than a list of definitions.
-    #[error("{}: it must hold a list of pollsters, not [{value}]", file.display())]
+    #[error("{}: it must hold a list of pollsters, not a {kind}", file.display())]
     NoList {
         /// Which.
         file: PathBuf,
-        /// What it holds.
-        value: String,
+        /// What it holds, by Python's name.
+        kind: &'static str,
     },
     /// A definition has no name.
     #[error("{}: pollster {number} has no name", file.display())]

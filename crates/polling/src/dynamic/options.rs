@@ -65,7 +65,12 @@ impl Options<'_> {
     /// An option that is a text; empty where it is not there.
     pub(super) fn text(&self, field: &'static str) -> Result<String, DefinitionError> {
         let Some(value) = self.0.get(field) else { return Ok(String::new()) };
-        value.as_str().map(str::to_owned).ok_or_else(|| form(field, "a text", value))
+        let wrong = || match field {
+            // What it says may be a secret whatever its form.
+            "authentication_parameters" => form(field, "a text", &Yaml::text("***")),
+            _ => form(field, "a text", value),
+        };
+        value.as_str().map(str::to_owned).ok_or_else(wrong)
     }
 
     /// An option that is an attribute expression; nothing where it is empty.

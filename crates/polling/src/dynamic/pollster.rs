@@ -82,7 +82,11 @@ impl DynamicPollster {
         let place = self.place(resource);
         let given = &self.definition.variables;
         let variables: Vec<_> = given.iter().map(|(name, value)| (name.as_str(), value)).collect();
-        let lost = |trouble: Trouble| format!("{}: {}", resource.id, trouble.into_text());
+        let lost = |trouble: Trouble| match &place {
+            // The resource may be the credentials themselves; the text has the address.
+            Place::Credentials(_) => trouble.into_text(),
+            Place::Endpoint(_) | Place::Host => format!("{}: {}", resource.id, trouble.into_text()),
+        };
         let mut pages = match Pages::begin(&self.asker, &self.definition, &place, &variables, false) {
             Ok(pages) => pages,
             Err(trouble) => {
@@ -159,7 +163,7 @@ impl DynamicPollster {
             }
             for (key, value) in captured.into_fields() {
                 if draft.metadata.contains_key(&key) {
-                    tracing::warn!(
+                    tracing::debug!(
                         pollster = self.name(),
                         key,
                         "extra metadata is there already; it stays as it was"

@@ -38,7 +38,10 @@ impl Opener<'_> {
             "ipmi" => ipmi(&self.config.ipmi),
             _ => Plugins::default(),
         };
-        let cloud = self.cloud.map_or_else(|| Arc::new(NoCloud) as _, Arc::clone);
+        let cloud: Arc<dyn CloudReader> = match self.cloud {
+            Some(cloud) => Arc::clone(cloud),
+            None => Arc::new(NoCloud),
+        };
         dynamic::add(&mut plugins, name, self.config, &cloud, self.clock)?;
         if !KNOWN.contains(&name) && plugins.pollsters.is_empty() {
             tracing::warn!("polling.namespaces: nothing is known of {name}");
