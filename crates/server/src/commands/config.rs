@@ -9,7 +9,7 @@ use nephometer_openstack::policy::{ALARM_RULES, METRIC_RULES};
 
 use crate::certificates::Certificates;
 use crate::cli::{CheckConfigArgs, ConfigCommand, GlobalArgs};
-use crate::collection::{Collection, dynamic};
+use crate::collection::Collection;
 use crate::config::{Config, DEFAULT_FILE, Layers};
 use crate::identity::Recognition;
 use crate::policy_file::PolicyFile;
@@ -56,9 +56,9 @@ pub(super) fn check(args: &CheckConfigArgs, global: &GlobalArgs) -> Result<()> {
     PolicyFile::load(&ALARM_RULES, &config.alarm_policy)?;
     config.index.open(&config.storage.data_dir)?;
     config.measure_link.open()?;
+    crate::collection::dynamic::check(&config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let collection = Collection::open(&config, &Arc::new(SystemClock::new()))?;
-    dynamic::check(&config)?;
     let (plan, _) = collection.plan()?;
     for warning in &plan.warnings {
         eprintln!("polling.yaml: {warning}");
