@@ -1,9 +1,9 @@
-//! What a cycle over a large cloud costs: `cloud_scale` measures two sizes, each in a process of its own; `cloud_scale SERVERS PORTS
-//! [CYCLES]` one. Objects are recorded ones under other ids, in pages as Nova, Neutron and Cinder make them; making them is
-//! part of what is measured.
+//! What a cycle over a large cloud costs: `cloud_scale` measures two sizes, each in a process of its own, and holds them to their
+//! bars; `cloud_scale dynamic|all SERVERS PORTS CYCLES` measures one. Objects are recorded ones under other ids, in pages as
+//! Nova, Neutron and Cinder make them; making them is part of what is measured.
 //!
-//! Dynamic pollsters read servers and ports, and the built-in ones of the namespace `central` volumes (as many as servers) and
-//! floating addresses (a fifth of that).
+//! Dynamic pollsters read servers and ports. With `all`, the built-in pollsters of the namespace `central` read volumes (as many
+//! as servers) and floating addresses (a fifth of that) beside them, of which each cycle has lists.
 
 use std::process::Command;
 use std::sync::Arc;
@@ -20,7 +20,11 @@ use nephometer_polling::{Agent, AgentParts, AgentSettings, Division, Namespace, 
 
 /// Sizes that are measured: servers and ports.
 const SIZES: [(&str, &str); 2] = [("2000", "10000"), ("10000", "50000")];
-const CYCLES: u32 = 5;
+const CYCLES: &str = "5";
+/// The most CPU that a cycle may take, in seconds.
+const MAX_CPU_SECONDS: f64 = 5.0;
+/// How much more memory the larger cloud may take where it is read page by page, and a later cycle than the first, in MiB.
+const MAX_GROWTH_MIB: u64 = 16;
 /// Objects of a page, the services' own limit.
 const PAGE: usize = 1000;
 const COMPUTE: &str = "http://nova.test/v2.1";
@@ -62,7 +66,8 @@ const DEFINITIONS: &str = r#"
   value_mapping: {ACTIVE: 1, DOWN: 0}
   metadata_fields: [network_id, device_id, mac_address]
 "#;
-const POLLING: &str =
+const DYNAMIC: &str = "sources: [{name: all, interval: 300, meters: ['dynamic.*']}]";
+const ALL: &str =
     "sources: [{name: all, interval: 300, meters: ['dynamic.*', 'volume.*', 'ip.floating', 'image.*']}]";
 
 /// Objects of one kind.
@@ -216,11 +221,12 @@ fn memory_mib() -> Result<(u64, u64)> {
     Ok(((pages * MEMORY_PAGE) >> 20, most >> 10))
 }
 
-fn measure(servers: usize, ports: usize, cycles: u32, polling: &str) -> Result<()> {
+fn measure(polling: &str, servers: usize, ports: usize, cycles: u32) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let sink = Arc::new(Counted::default());
     let agent = agent(Cloud::new(servers, ports), Arc::clone(&sink), polling)?;
     println!("{servers} servers, {ports} ports ({} MiB before the first cycle):", memory_mib()?.0);
+    let mut first = None;
     for cycle in 1..=cycles {
         let before = cpu_seconds()?;
         let outcomes = runtime.block_on(agent.once());
@@ -232,21 +238,39 @@ fn measure(servers: usize, ports: usize, cycles: u32, polling: &str) -> Result<(
         println!(
             "  cycle {cycle}: {samples} samples, {cpu:.2} s CPU, {resident} MiB resident, {most} MiB at most"
         );
+        ensure!(cpu <= MAX_CPU_SECONDS, "a cycle takes more than {MAX_CPU_SECONDS} s");
+        let first = *first.get_or_insert(most);
+        ensure!(most <= first + MAX_GROWTH_MIB, "memory grows from cycle to cycle");
     }
     Ok(())
 }
 
+/// Measures in a process of its own; the most memory that it took, in MiB.
+fn apart(what: &str, servers: &str, ports: &str) -> Result<u64> {
+    let output = Command::new(std::env::current_exe()?).args([what, servers, ports, CYCLES]).output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    print!("{what}: {text}");
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let most = text.trim_end().strip_suffix(" MiB at most").and_then(|text| text.rsplit(' ').next());
+    Ok(most.context("a line about memory")?.parse()?)
+}
+
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let polling = std::env::var("POLLING").unwrap_or_else(|_| POLLING.to_owned());
-    match &arguments[..] {
-        [servers, ports] => measure(servers.parse()?, ports.parse()?, CYCLES, &polling),
-        [servers, ports, cycles] => measure(servers.parse()?, ports.parse()?, cycles.parse()?, &polling),
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["dynamic", servers, ports, cycles] => {
+            measure(DYNAMIC, servers.parse()?, ports.parse()?, cycles.parse()?)
+        }
+        ["all", servers, ports, cycles] => measure(ALL, servers.parse()?, ports.parse()?, cycles.parse()?),
         _ => {
+            let [small, large] = SIZES;
+            let few = apart("dynamic", small.0, small.1)?;
+            let many = apart("dynamic", large.0, large.1)?;
+            ensure!(many <= few + MAX_GROWTH_MIB, "memory grows with the cloud: {few} MiB, {many} MiB");
             for (servers, ports) in SIZES {
-                let status = Command::new(std::env::current_exe()?).args([servers, ports]).status()?;
-                ensure!(status.success(), "{servers} servers: {status}");
+                apart("all", servers, ports)?;
             }
+            println!("within the bars");
             Ok(())
         }
     }
