@@ -131,6 +131,33 @@ def randomly(made: random.Random) -> dict[str, Any]:
     return definition
 
 
+def document(made: random.Random, depth: int) -> str:
+    """A random XML element, now and then a broken one."""
+    name = made.choice(["a", "b", "n:c", "_d", "e-f.g", "é"])
+    attributes = "".join(f" {key}={quote}{made.choice(['', 'v', '1 &lt; 2', 'a&#10;b', ' x  y ', 'é'])}{quote}"
+                         for key in made.sample(["k", "n:l", "m", "xmlns:n"], made.randrange(3)) for quote in [made.choice("'\"")])
+    parts = [made.choice(["", "", " ", "text", " t ", "&amp;&#65;", "<![CDATA[ <&> ]]>", "<!-- no -->", "<?pi x?>", "\n", "5", "]]"]) for _ in range(made.randrange(3))]
+    if depth > 0:
+        parts += [document(made, depth - 1) for _ in range(made.randrange(4))]
+    made.shuffle(parts)
+    broken = made.random()
+    if broken < 0.01:
+        return f"<{name}{attributes}>" + "".join(parts)
+    if broken < 0.02:
+        parts.append(made.choice(["&x;", "<", "a & b", "</z>", "<a k=1/>", "<a k='1' k='2'/>"]))
+    if not any(parts) and made.random() < 0.5:
+        return f"<{name}{attributes}/>"
+    return f"<{name}{attributes}>{''.join(parts)}</{name}>"
+
+
+def documents(made: random.Random, cases: int) -> list[tuple[dict[str, Any], dict[str, tuple[int, str]]]]:
+    """Definitions that show all of an answer, and answers."""
+    definition = {**BASE, "url_path": "made", "response_handlers": ["xml"], "response_entries_key": ".", "value_attribute": ". | json.dumps(value)"}
+    texts = [made.choice(["", "<?xml version='1.0' encoding='utf-8'?>", "<!DOCTYPE a>\n", "<!-- c -->", " "]) + document(made, 3) + made.choice(["", "\n", "<!-- c -->", "x"])
+             for _ in range(cases)]
+    return [(definition, {f"{ENDPOINT}/made": (200, text)}) for text in texts]
+
+
 class Response:
     def __init__(self, status: int, text: str) -> None:
         self.status_code, self.text = status, text
@@ -140,8 +167,10 @@ class Response:
 
 
 class Session:
+    bodies = BODIES
+
     def get(self, url: str, **_: Any) -> Response:
-        status, text = BODIES.get(url, (404, ""))
+        status, text = self.bodies.get(url, (404, ""))
         if status >= 400:
             raise RuntimeError(f"HTTP {status}")
         return Response(status, text)
@@ -192,11 +221,13 @@ def objects(definition: dict[str, Any]) -> bool:
 
 def compare(made: random.Random, cases: int, outcome: Outcome) -> None:
     logging.disable(logging.CRITICAL)
-    definitions = [{**BASE, **more} for more in LISTED + [randomly(made) for _ in range(min(cases, 1000))]]
-    questions = [{"definition": definition, "resources": [ENDPOINT], "catalogue": CATALOGUE, "answers": BODIES} for definition in definitions]
+    definitions = [({**BASE, **more}, BODIES) for more in LISTED + [randomly(made) for _ in range(min(cases, 1000))]] + documents(made, min(cases, 1000))
+    questions = [{"definition": definition, "resources": [ENDPOINT], "catalogue": CATALOGUE, "answers": bodies} for definition, bodies in definitions]
     polled = refused = failed = samples = 0
-    for definition, ours in zip(definitions, ask(questions, "dynamic_oracle"), strict=True):
+    for (definition, bodies), ours in zip(definitions, ask(questions, "dynamic_oracle"), strict=True):
         name = json.dumps({key: value for key, value in definition.items() if BASE.get(key) != value})
+        name += "" if bodies is BODIES else json.dumps(bodies)
+        Session.bodies = bodies
         upstream = theirs(definition)
         shown = f"ours {str(ours)[:600]}, Ceilometer's {str(upstream)[:600]}"
         if "wrong" in upstream:
