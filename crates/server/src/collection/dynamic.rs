@@ -13,10 +13,11 @@ use crate::config::Config;
 
 const KEY: &str = "polling.pollsters_definitions_dirs";
 
-/// The definitions for `namespaces`. Those that are wrong are in `problems`; nothing is said of them.
-fn load(config: &Config, namespaces: &[String]) -> Result<DynamicDefinitions> {
-    let directories: Vec<_> = config.polling.pollsters_definitions_dirs.iter().map(PathBuf::from).collect();
-    DynamicDefinitions::load(&directories, namespaces).context(KEY)
+/// The definitions for the namespaces that are polled, all of them together: of one name the first counts.
+fn load(config: &Config) -> Result<DynamicDefinitions> {
+    let polling = &config.polling;
+    let directories: Vec<_> = polling.pollsters_definitions_dirs.iter().map(PathBuf::from).collect();
+    DynamicDefinitions::load(&directories, &polling.namespaces).context(KEY)
 }
 
 /// Adds what files define for `namespace` to what is built in, which stays where it has the same name. A definition that
@@ -28,9 +29,12 @@ pub(super) fn add(
     cloud: &Arc<dyn CloudReader>,
     clock: &Arc<dyn Clock>,
 ) -> Result<()> {
-    let definitions = load(config, &[namespace.to_owned()])?;
-    for problem in &definitions.problems {
-        tracing::error!("{problem}");
+    let definitions = load(config)?;
+    // Once is enough.
+    if config.polling.namespaces.first().is_some_and(|first| first == namespace) {
+        for problem in &definitions.problems {
+            tracing::error!("{problem}");
+        }
     }
     let defined = dynamic::plugins(&definitions, namespace, cloud, clock).context(KEY)?;
     for pollster in defined.pollsters {
@@ -47,7 +51,7 @@ pub(super) fn add(
 
 /// What is wrong with definitions of the namespaces that are polled.
 pub(crate) fn check(config: &Config) -> Result<()> {
-    let problems = load(config, &config.polling.namespaces())?.problems;
+    let problems = load(config)?.problems;
     if problems.is_empty() {
         return Ok(());
     }

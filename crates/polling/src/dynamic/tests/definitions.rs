@@ -157,3 +157,13 @@ fn extra_metadata_inherits_what_it_does_not_say() {
     assert!(extras[1].definition.cache_for.is_zero());
     assert!(extras[1].is_skipped(&serde_json::json!({"a": 1, "b": 2})));
 }
+
+#[test]
+fn the_documented_example_is_sound() {
+    let page = include_str!("../../../../../doc/dynamic-pollsters.md");
+    let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let Yaml::List(definitions) = serde_saphyr::from_str(example).unwrap() else { panic!("{example}") };
+    let read: Vec<_> = definitions.iter().map(|map| Definition::read(map).unwrap()).collect();
+    let discoveries: Vec<_> = read.iter().map(Definition::discovery).collect();
+    assert_eq!(discoveries, ["endpoint:compute", "endpoint:sharev2", "local_node"]);
+}
