@@ -28,8 +28,13 @@ pub(super) fn compile(field: &'static str, text: &str) -> Result<Attribute, Defi
     })
 }
 
+/// An option of the wrong kind. What may be a secret, whatever its kind, is not shown.
 fn form(field: &'static str, wanted: &'static str, value: &Yaml) -> DefinitionError {
-    DefinitionError::Form { field, wanted, value: value.to_string() }
+    let value = match field {
+        "authentication_parameters" | "headers" => "***".to_owned(),
+        _ => value.to_string(),
+    };
+    DefinitionError::Form { field, wanted, value }
 }
 
 impl Options<'_> {
@@ -65,12 +70,7 @@ impl Options<'_> {
     /// An option that is a text; empty where it is not there.
     pub(super) fn text(&self, field: &'static str) -> Result<String, DefinitionError> {
         let Some(value) = self.0.get(field) else { return Ok(String::new()) };
-        let wrong = || match field {
-            // What it says may be a secret whatever its form.
-            "authentication_parameters" => form(field, "a text", &Yaml::text("***")),
-            _ => form(field, "a text", value),
-        };
-        value.as_str().map(str::to_owned).ok_or_else(wrong)
+        value.as_str().map(str::to_owned).ok_or_else(|| form(field, "a text", value))
     }
 
     /// An option that is an attribute expression; nothing where it is empty.
@@ -146,7 +146,8 @@ impl Options<'_> {
             let (name, value) = (name.to_string(), value.to_string());
             let fits =
                 http::HeaderName::try_from(&name).is_ok() && http::HeaderValue::try_from(&value).is_ok();
-            let wrong = || form(FIELD, "a map of names and values of headers", &Yaml::text(&name));
+            let wanted = "a map of names and values of headers";
+            let wrong = || DefinitionError::Form { field: FIELD, wanted, value: name.clone() };
             fits.then_some((name.clone(), value)).ok_or_else(wrong)
         };
         self.map(FIELD)?.iter().map(header).collect()

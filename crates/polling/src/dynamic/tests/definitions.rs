@@ -98,8 +98,12 @@ fn what_upstream_finds_out_later_is_told_at_once() {
             "extra_metadata_fields_cache_seconds: -1",
             "extra_metadata_fields_cache_seconds must be a number of seconds, or 0",
         ),
-        ("headers: [a]", "headers must be a map, not [['a']]"),
+        ("headers: [a]", "headers must be a map, not [***]"),
         ("headers: {'a b': c}", "headers must be a map of names and values of headers, not [a b]"),
+        (
+            "module: awsauth, authentication_object: S3Auth, authentication_parameters: [a, b]",
+            "authentication_parameters must be a text, not [***]",
+        ),
         ("metadata_fields: a", "metadata_fields must be a list of texts, not [a]"),
         ("metadata_fields: [1]", "metadata_fields must be a list of texts, not [[1]]"),
         ("metadata_mapping: [a]", "metadata_mapping must be a map, not [['a']]"),
