@@ -42,6 +42,8 @@ pub(crate) const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("secret_url", secret_url),
     ("libvirt_reply", nephometer_polling::libvirt::read_any_reply),
     ("domain_xml", |data| with_text(data, |text| drop(nephometer_polling::libvirt::Description::read(text)))),
+    ("pollster_file", |data| with_text(data, nephometer_polling::dynamic::read_any_definitions)),
+    ("pollster_answer", nephometer_polling::dynamic::read_any_answer),
     ("expression", expression),
     ("path", path),
     ("pipeline_file", |data| with_text(data, |text| drop(PipelineConfig::parse(text, NameKind::Meters)))),

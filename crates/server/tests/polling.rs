@@ -345,6 +345,48 @@ fn meters_are_listed_and_files_are_checked() {
 }
 
 #[test]
+fn pollsters_that_files_define_are_listed_checked_and_polled() {
+    let host = Host::with(Vec::new());
+    let directory = host.directory.path().join("pollsters.d");
+    std::fs::create_dir(&directory).unwrap();
+    let define = |name: &str, text: &str| std::fs::write(directory.join(name), text).unwrap();
+    let load = "{name: dynamic.load, sample_type: gauge, unit: process, namespaces: [compute, central], value_attribute: n, \
+                resource_id_attribute: host, host_command: \"echo '[{\\\"n\\\": 7, \\\"host\\\": \\\"node-1\\\"}]'\"}";
+    define("a.yaml", &format!("[{load}]"));
+    host.poll("sources:\n- {name: dynamic, interval: 1, meters: ['dynamic.*']}\n");
+    let dirs = format!("polling.pollsters_definitions_dirs={}", directory.display());
+    let (ok, text, error) = host.run(&["meters", "--json"], &[&dirs]);
+    assert!(ok, "{error}");
+    let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let rows: Vec<_> = rows.iter().filter(|row| row["meter"] == "dynamic.load").collect();
+    let origin = format!("dynamic, {}", directory.join("a.yaml").display());
+    assert_eq!((rows.len(), &rows[0]["origin"], &rows[0]["unit"]), (2, &json!(origin), &json!("process")));
+    let (ok, text, error) = host.run(&["polling", "--once", "--dry-run", "--json"], &[&dirs]);
+    assert!(ok, "{error}");
+    let told: Value = serde_json::from_str(&text).unwrap();
+    // Both namespaces have it, and it is polled once.
+    let samples = told["samples"].as_array().unwrap();
+    let sample = &samples[0];
+    assert_eq!(
+        (samples.len(), &sample["volume"], &sample["resource_id"]),
+        (1, &json!(7), &json!("node-1")),
+        "{told}"
+    );
+    let (ok, text, error) = host.run(&["check-config"], &[&dirs]);
+    assert!(ok, "{text}{error}");
+    // A definition that is wrong is left out; a file that holds no list stops the program.
+    define("b.yaml", "[{name: dynamic.other, sample_type: gauge, unit: B}]");
+    let (ok, _, error) = host.run(&["check-config"], &[&dirs]);
+    let words = "b.yaml: Error [Required fields ['endpoint_type', 'url_path', 'value_attribute'] not specified.] while \
+                 loading dynamic pollster [dynamic.other].";
+    assert!(!ok && error.contains(words), "{error}");
+    assert!(host.run(&["polling", "--once", "--dry-run"], &[&dirs]).0);
+    define("c.yaml", "name: dynamic.third");
+    let (ok, _, error) = host.run(&["polling", "--once", "--dry-run"], &[&dirs]);
+    assert!(!ok && error.contains("c.yaml: it must hold a list of pollsters"), "{error}");
+}
+
+#[test]
 fn the_exporter_and_the_heartbeat_tell_what_was_read() {
     let host = Host::with(vec![FakeDomain::recorded()]);
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

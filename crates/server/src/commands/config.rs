@@ -57,6 +57,7 @@ pub(super) fn check(args: &CheckConfigArgs, global: &GlobalArgs) -> Result<()> {
     PolicyFile::load(&ALARM_RULES, &config.alarm_policy)?;
     config.index.open(&config.storage.data_dir)?;
     config.measure_link.open()?;
+    crate::collection::dynamic::check(&config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let collection = Collection::open(&config, &Arc::new(SystemClock::new()))?;
     let (plan, _) = collection.plan()?;

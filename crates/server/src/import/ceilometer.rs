@@ -53,7 +53,7 @@ const OWN: &[Row] = &[
         "DEFAULT",
         "pollsters_definitions_dirs",
         "/etc/ceilometer/pollsters.d",
-        Gone("pollsters that are defined in files are not part of this version"),
+        Key("polling", "pollsters_definitions_dirs", List),
     ),
     row("DEFAULT", "polling_namespaces", "compute,central", Key("polling", "namespaces", List)),
     row("DEFAULT", "hypervisor_inspector", "libvirt", Gone("libvirt is the only one")),
@@ -95,12 +95,7 @@ const OWN: &[Row] = &[
         "1",
         Key("polling", "threads_to_process_pollsters", Natural),
     ),
-    row(
-        "polling",
-        "pollsters_definitions_dirs",
-        "",
-        Gone("pollsters that are defined in files are not part of this version"),
-    ),
+    row("polling", "pollsters_definitions_dirs", "", Key("polling", "pollsters_definitions_dirs", List)),
     row("compute", "instance_discovery_method", "libvirt_metadata", Mapped),
     row(
         "compute",
