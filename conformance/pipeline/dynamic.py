@@ -215,8 +215,8 @@ def plain(sample: dict[str, Any]) -> str:
 
 
 def objects(definition: dict[str, Any]) -> bool:
-    """Whether answers are single objects, whose ids upstream cannot take from other attributes."""
-    return any(definition.get(name) for name in ("user_id_attribute", "project_id_attribute", "resource_id_attribute"))
+    """Whether answers may be single objects whose ids upstream cannot take from other attributes, or behind which it finds no page."""
+    return any(definition.get(name) for name in ("user_id_attribute", "project_id_attribute", "resource_id_attribute", "next_sample_url_attribute"))
 
 
 def compare(made: random.Random, cases: int, outcome: Outcome) -> None:
