@@ -14,6 +14,8 @@ use nephometer_model::{
     SeriesKey,
 };
 
+use tokio::sync::Notify;
+
 use crate::postgres::{PostgresDatabase, PostgresSettings};
 use crate::session::{Access, Operation, Shared};
 use crate::sqlite::{SqliteDatabase, SqliteSettings};
@@ -29,7 +31,7 @@ pub struct SqlIndex {
 
 enum Database {
     Sqlite(SqliteDatabase),
-    Postgres(PostgresDatabase),
+    Postgres(Box<PostgresDatabase>),
 }
 
 fn shared(clock: Arc<dyn Clock>) -> Arc<Shared> {
@@ -50,8 +52,8 @@ impl SqlIndex {
         settings: &PostgresSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        let database = Database::Postgres(PostgresDatabase::connect(settings, shared(clock)).await?);
-        Ok(Self { database })
+        let database = PostgresDatabase::connect(settings, shared(clock)).await?;
+        Ok(Self { database: Database::Postgres(Box::new(database)) })
     }
 
     /// Runs an operation in a transaction of its own, possibly several times.
@@ -68,6 +70,17 @@ impl SqlIndex {
         match &self.database {
             Database::Sqlite(database) => database.run(access != Access::Read, args, operation).await,
             Database::Postgres(database) => database.run(access, &args, operation).await,
+        }
+    }
+
+    /// Has `wake` woken by what is told on a channel of the database; whether there are such things.
+    pub(crate) fn listen(&self, channel: &'static str, wake: &Arc<Notify>) -> bool {
+        match &self.database {
+            Database::Sqlite(_) => false,
+            Database::Postgres(database) => {
+                database.listen(channel, wake);
+                true
+            }
         }
     }
 

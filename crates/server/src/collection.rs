@@ -1,7 +1,10 @@
 //! Builds what polling stands on: what the namespaces offer, the plan, the agent.
 
+pub(crate) mod dynamic;
 pub(crate) mod files;
 mod namespaces;
+mod outlet;
+mod piped;
 mod sinks;
 
 use std::sync::Arc;
@@ -23,6 +26,8 @@ use crate::wiring::open_index;
 pub(crate) use files::Definition;
 pub(crate) use namespaces::KNOWN;
 use namespaces::Opener;
+pub(crate) use outlet::{Outlet, OutletCounts};
+pub(crate) use piped::parsed;
 pub(crate) use sinks::{Collected, Outlets};
 
 /// What an agent of this configuration can ask.

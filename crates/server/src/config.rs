@@ -12,6 +12,7 @@ mod layers;
 mod limits;
 mod measure_link;
 mod notifier;
+mod pipeline;
 mod polling;
 mod publisher;
 mod sections;
@@ -39,6 +40,7 @@ pub(crate) use layers::Layers;
 use limits::LimitsSection;
 use measure_link::MeasureLinkSection;
 use notifier::AlarmNotifierSection;
+use pipeline::PipelineSection;
 pub(crate) use polling::{PollingSection, SamplesBy};
 use publisher::PublisherSection;
 use sections::{AdminSection, MetricSection, StorageSection};
@@ -73,6 +75,7 @@ pub(crate) struct Config {
     pub(crate) compute: ComputeSettings,
     pub(crate) user_metadata: UserMetadataRules,
     pub(crate) ipmi: IpmiSettings,
+    pub(crate) pipeline: PipelineSection,
     pub(crate) publisher: PublisherSection,
     pub(crate) gnocchi: GnocchiSection,
     pub(crate) service_credentials: ServiceCredentialsSection,

@@ -12,6 +12,7 @@ use nephometer_polling::AgentHandle;
 use tokio::sync::Notify;
 
 use crate::certificates::Certificates;
+use crate::collection::Outlet;
 use crate::config::Config;
 use crate::identity::Recognition;
 use crate::policy_file::PolicyFile;
@@ -39,6 +40,8 @@ pub(crate) struct Stage<'a> {
     pub(crate) deliveries: Arc<Notify>,
     /// The polling agent, where this process has one.
     pub(crate) polling: Arc<OnceLock<AgentHandle>>,
+    /// What samples of this process go out by.
+    pub(crate) outlet: Arc<OnceLock<Arc<dyn Outlet>>>,
     /// What works at alarms in this process.
     pub(crate) at_alarms: Arc<AtAlarms>,
     pub(crate) shutdown: Shutdown,
@@ -58,6 +61,7 @@ impl<'a> Stage<'a> {
         let limits = Arc::new(Limits::new(config.limits.settings(), Arc::clone(&clock)));
         let telemetry = Arc::new(Telemetry::new(Arc::clone(&clock)));
         let polling = Arc::new(OnceLock::new());
+        let outlet = Arc::new(OnceLock::new());
         let at_alarms = Arc::new(AtAlarms::default());
         let store = parts.store.as_ref().map(|store| WatchedStore {
             store: Arc::clone(&store.engine) as Arc<dyn MeasureStore>,
@@ -74,6 +78,7 @@ impl<'a> Stage<'a> {
             alarms: parts.index.clone().map(|index| index as Arc<dyn AlarmStore>),
             at_alarms: Arc::clone(&at_alarms),
             polling: Arc::clone(&polling),
+            outlet: Arc::clone(&outlet),
             link: link.clone(),
             keystone: recognition.keystone.clone(),
             limits: Arc::clone(&limits),
@@ -93,6 +98,7 @@ impl<'a> Stage<'a> {
             watcher: Arc::new(watcher),
             deliveries: Arc::default(),
             polling,
+            outlet,
             at_alarms,
             shutdown,
         })

@@ -6,6 +6,7 @@
 mod alarms;
 mod certificates;
 mod polling;
+mod samples;
 mod snapshot;
 
 use std::fmt::{self, Write as _};
@@ -28,6 +29,7 @@ use prometheus_client::registry::Registry;
 pub(crate) use alarms::{AlarmFigures, AlarmWork, EvaluatorFigures, HeardFigures};
 pub(crate) use certificates::CertificateFigures;
 pub(crate) use polling::PollingFigures;
+pub(crate) use samples::SampleFigures;
 pub(crate) use snapshot::{
     IndexStatus, KeystoneFigures, LimitFigures, ProcessStatus, Snapshot, StoreFigures,
 };

@@ -15,6 +15,7 @@ use nephometer_polling::AgentHandle;
 use tokio::sync::Mutex;
 
 use crate::certificates::Certificates;
+use crate::collection::Outlet;
 use crate::process::process_use;
 use crate::telemetry::{
     AlarmFigures, AlarmWork, EvaluatorFigures, IndexStatus, PollingFigures, ProcessStatus, Snapshot,
@@ -32,6 +33,7 @@ pub(crate) struct Watched {
     /// Where this process has the index open.
     pub(crate) alarms: Option<Arc<dyn AlarmStore>>,
     pub(crate) polling: Arc<OnceLock<AgentHandle>>,
+    pub(crate) outlet: Arc<OnceLock<Arc<dyn Outlet>>>,
     pub(crate) at_alarms: Arc<AtAlarms>,
     /// To the process that holds the measure store, where this one does not.
     pub(crate) link: Option<Arc<Link>>,
@@ -118,6 +120,10 @@ impl Watcher {
             certificates: certificates.figures(),
             alarms: self.alarms().await,
             polling: self.watched.polling.get().map(PollingFigures::of),
+            samples: match self.watched.outlet.get() {
+                Some(outlet) => Some(outlet.counts().await.into()),
+                None => None,
+            },
             process: ProcessStatus::new(pid, process_use(pid).unwrap_or_default()),
         }
     }

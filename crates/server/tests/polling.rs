@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nephometer_testkit::libvirt::{FakeDomain, FakeLibvirt};
+use nephometer_testkit::postgres::Postgres;
 use serde_json::{Value, json};
 
 use support::{MEASURER, PATIENCE, Process, command};
@@ -169,6 +170,131 @@ fn an_agent_of_its_own_waits_for_the_store_and_loses_nothing() {
     server.stop();
 }
 
+/// Rates of `cpu` by a transformer, into a file; everything else, as it is, into the store.
+const RATES: &str = r#"
+sources:
+  - {name: all, meters: ["*"], sinks: [store]}
+  - {name: cpu, meters: [cpu], sinks: [rates]}
+sinks:
+  - {name: store, publishers: ["gnocchi://"]}
+  - name: rates
+    transformers:
+      - name: rate_of_change
+        parameters: {target: {name: cpu.rate, unit: ns/s, type: gauge}}
+    publishers: ["file://FILE?json"]
+"#;
+
+#[test]
+fn samples_go_by_pipeline_yaml_which_is_followed() {
+    let host = Host::with(vec![FakeDomain::recorded()]);
+    let place = |name: &str| host.directory.path().join(name);
+    let (yaml, rates, others) = (place("pipeline.yaml"), place("rates"), place("others"));
+    let write = |file: &Path| {
+        std::fs::write(&yaml, RATES.replace("FILE", &file.display().to_string())).unwrap();
+    };
+    write(&rates);
+    let setting = format!("pipeline.cfg_file={}", yaml.display());
+    let server = host.start("serve", &[&setting]);
+    aggregates(&server, GUEST, "cpu", "mean");
+    let lines = |file: &Path| std::fs::read_to_string(file).unwrap_or_default();
+    let first = eventually("rates in the file", || {
+        let text = lines(&rates);
+        text.lines().next().and_then(|line| serde_json::from_str::<Value>(line).ok())
+    });
+    assert_eq!((&first["name"], &first["unit"]), (&json!("cpu.rate"), &json!("ns/s")), "{first}");
+    assert_eq!(first["resource_id"], GUEST);
+    server.comes_to(|status| {
+        let sinks = status["samples"]["sinks"].as_array().cloned().unwrap_or_default();
+        let publishers = status["samples"]["publishers"].as_array().cloned().unwrap_or_default();
+        sinks.iter().any(|sink| sink["sink"] == "rates" && sink["remembered"] == 1)
+            && publishers.iter().filter(|publisher| publisher["delivered"].as_u64() > Some(0)).count() == 2
+    });
+    // A file with a mistake changes nothing, one without counts at once, and rates have no gap.
+    std::fs::write(&yaml, "sources: []\nsinks: [{name: x}]\n").unwrap();
+    std::thread::sleep(Duration::from_secs(3));
+    let before = lines(&rates).lines().count();
+    eventually("rates go on", || (lines(&rates).lines().count() > before).then_some(()));
+    write(&others);
+    eventually("rates in the other file", || (!lines(&others).is_empty()).then_some(()));
+    server.stop();
+    // Each sample of cpu but the first made one rate: what came by the pipeline tells how many there were.
+    let written = lines(&rates).lines().count() + lines(&others).lines().count();
+    assert!(written >= 4, "{written}");
+}
+
+#[test]
+fn a_sample_is_sent_by_hand_through_the_pipelines() {
+    let host = Host::with(Vec::new());
+    let place = |name: &str| host.directory.path().join(name);
+    let (yaml, out) = (place("pipeline.yaml"), place("out"));
+    let sinks = format!("sinks:\n- {{name: s, publishers: [\"file://{}?json\"]}}\n", out.display());
+    std::fs::write(&yaml, format!("sources:\n- {{name: s, meters: [\"*\"], sinks: [s]}}\n{sinks}")).unwrap();
+    let setting = format!("pipeline.cfg_file={}", yaml.display());
+    let send = ["send-sample", "--sample-name", "door", "--sample-resource", "r-1"];
+    let more = ["--sample-volume", "3", "--sample-metadata", "{'color': 'red', 'tags': ['it\\'s', None]}"];
+    let arguments: Vec<&str> = send.into_iter().chain(more).collect();
+    let (ok, _, error) = host.run(&arguments, &[&setting]);
+    assert!(ok, "{error}");
+    let sent: Value = serde_json::from_str(std::fs::read_to_string(&out).unwrap().trim()).unwrap();
+    assert_eq!(
+        (&sent["name"], &sent["resource_id"], &sent["volume"]),
+        (&json!("door"), &json!("r-1"), &json!(3))
+    );
+    assert_eq!(sent["resource_metadata"], json!({"color": "red", "tags": ["it's", null]}));
+    // A file that is none is told of, by whoever reads it.
+    std::fs::write(&yaml, "sources:\n- {name: s, meters: [\"*\"], sinks: [gone]}\nsinks: []\n").unwrap();
+    for command in [&arguments[..], &["check-config"]] {
+        let (ok, _, error) = host.run(command, &[&setting]);
+        assert!(!ok && error.contains("pipeline.yaml") && error.contains("gone"), "{error}");
+    }
+    let resources = place("resources.yaml");
+    std::fs::write(&resources, "resources: 3").unwrap();
+    let setting = format!("publisher.resources_definition_file={}", resources.display());
+    let (ok, _, error) = host.run(&["check-config"], &[&setting]);
+    assert!(!ok && error.contains("resources.yaml"), "{error}");
+}
+
+#[test]
+fn agents_that_share_postgresql_divide_the_work() {
+    const MACHINES: u64 = 60;
+    let host = Host::with(Vec::new());
+    // Nobody answers at these addresses; whose they are to ask counts.
+    let machines: Vec<_> =
+        (0..MACHINES).map(|number| format!("snmp://127.0.0.1:{}", 1000 + number)).collect();
+    let machines = serde_json::to_string(&machines).unwrap();
+    let yaml = format!(
+        "sources:\n- {{name: m, interval: 1, meters: [hardware.cpu.load.1min], resources: {machines}}}\n"
+    );
+    host.poll(&yaml);
+    let index = format!("index.url={}", Postgres::shared().unwrap().fresh_database().unwrap());
+    let settings = [
+        index.as_str(),
+        "polling.namespaces=central",
+        "polling.deliver_by=exporter",
+        "polling.enable_prometheus_exporter=true",
+        "polling.prometheus_listen_addresses=127.0.0.1:0",
+    ];
+    let (one, other) = (host.start("polling", &settings), host.start("polling", &settings));
+    let asked =
+        |agent: &Process| agent.status()["polling"]["pollsters"][0]["resources"].as_u64().unwrap_or(0);
+    let held = |agent: &Process| agent.status()["polling"]["shares"][0][1].as_u64().unwrap_or(0);
+    eventually("each machine is asked by one agent", || {
+        let (first, second) = (asked(&one), asked(&other));
+        (first > 0 && second > 0 && first + second == MACHINES && held(&one) + held(&other) == 256)
+            .then_some(())
+    });
+    other.kill();
+    eventually("the other's machines are asked by the first", || (asked(&one) == MACHINES).then_some(()));
+    // Who leaves says so: whoever comes next does not wait for a lease to end.
+    let third = host.start("polling", &settings);
+    eventually("both have some again", || {
+        (held(&third) > 0 && held(&one) + held(&third) == 256).then_some(())
+    });
+    third.stop();
+    eventually("all is the first's again", || (held(&one) == 256).then_some(()));
+    one.stop();
+}
+
 #[test]
 fn what_a_cycle_reads_is_printed() {
     let host = Host::with(vec![FakeDomain::recorded()]);
@@ -216,6 +342,48 @@ fn meters_are_listed_and_files_are_checked() {
     let (ok, _, error) = host.run(&["check-config"], &[]);
     assert!(!ok && error.contains("polling.yaml: Polling {'name': 'guests'"), "{error}");
     assert!(error.contains("Invalid interval value"), "{error}");
+}
+
+#[test]
+fn pollsters_that_files_define_are_listed_checked_and_polled() {
+    let host = Host::with(Vec::new());
+    let directory = host.directory.path().join("pollsters.d");
+    std::fs::create_dir(&directory).unwrap();
+    let define = |name: &str, text: &str| std::fs::write(directory.join(name), text).unwrap();
+    let load = "{name: dynamic.load, sample_type: gauge, unit: process, namespaces: [compute, central], value_attribute: n, \
+                resource_id_attribute: host, host_command: \"echo '[{\\\"n\\\": 7, \\\"host\\\": \\\"node-1\\\"}]'\"}";
+    define("a.yaml", &format!("[{load}]"));
+    host.poll("sources:\n- {name: dynamic, interval: 1, meters: ['dynamic.*']}\n");
+    let dirs = format!("polling.pollsters_definitions_dirs={}", directory.display());
+    let (ok, text, error) = host.run(&["meters", "--json"], &[&dirs]);
+    assert!(ok, "{error}");
+    let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let rows: Vec<_> = rows.iter().filter(|row| row["meter"] == "dynamic.load").collect();
+    let origin = format!("dynamic, {}", directory.join("a.yaml").display());
+    assert_eq!((rows.len(), &rows[0]["origin"], &rows[0]["unit"]), (2, &json!(origin), &json!("process")));
+    let (ok, text, error) = host.run(&["polling", "--once", "--dry-run", "--json"], &[&dirs]);
+    assert!(ok, "{error}");
+    let told: Value = serde_json::from_str(&text).unwrap();
+    // Both namespaces have it, and it is polled once.
+    let samples = told["samples"].as_array().unwrap();
+    let sample = &samples[0];
+    assert_eq!(
+        (samples.len(), &sample["volume"], &sample["resource_id"]),
+        (1, &json!(7), &json!("node-1")),
+        "{told}"
+    );
+    let (ok, text, error) = host.run(&["check-config"], &[&dirs]);
+    assert!(ok, "{text}{error}");
+    // A definition that is wrong is left out; a file that holds no list stops the program.
+    define("b.yaml", "[{name: dynamic.other, sample_type: gauge, unit: B}]");
+    let (ok, _, error) = host.run(&["check-config"], &[&dirs]);
+    let words = "b.yaml: Error [Required fields ['endpoint_type', 'url_path', 'value_attribute'] not specified.] while \
+                 loading dynamic pollster [dynamic.other].";
+    assert!(!ok && error.contains(words), "{error}");
+    assert!(host.run(&["polling", "--once", "--dry-run"], &[&dirs]).0);
+    define("c.yaml", "name: dynamic.third");
+    let (ok, _, error) = host.run(&["polling", "--once", "--dry-run"], &[&dirs]);
+    assert!(!ok && error.contains("c.yaml: it must hold a list of pollsters"), "{error}");
 }
 
 #[test]

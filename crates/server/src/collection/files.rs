@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use nephometer_pipeline::DEFAULT_PIPELINE_YAML;
 use nephometer_pipeline::resources::DEFAULT_DEFINITIONS;
 
 /// Where files are looked for that the configuration does not name, first to last.
@@ -25,6 +26,10 @@ pub(crate) const POLLING: DefinitionFile = DefinitionFile {
     key: "polling.cfg_file",
     default: include_str!("../../../../doc/polling.yaml"),
 };
+
+/// How samples go to publishers.
+pub(crate) const PIPELINE: DefinitionFile =
+    DefinitionFile { name: "pipeline.yaml", key: "pipeline.cfg_file", default: DEFAULT_PIPELINE_YAML };
 
 /// Which meters belong to which resources.
 pub(crate) const RESOURCES: DefinitionFile = DefinitionFile {

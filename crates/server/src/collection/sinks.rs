@@ -17,10 +17,15 @@ use parking_lot::Mutex;
 
 use crate::config::{Config, SamplesBy};
 
+use super::outlet::{Outlet, OutletCounts};
+use super::piped::Piped;
 use super::{Collection, files};
 
 /// The type of the queues' service in the catalogue.
 const QUEUES: &str = "messaging";
+/// Where spools are, and what pipelines remember.
+const SPOOLS_NAME: &str = "spool";
+const MEMORY_NAME: &str = "pipelines";
 /// Who is said to have made resources and metrics of what was polled in this process.
 const CREATOR: &str = "ceilometer";
 
@@ -47,6 +52,8 @@ impl SampleSink for Collected {
 #[derive(Debug)]
 struct Shown;
 
+impl Outlet for Shown {}
+
 #[async_trait]
 impl SampleSink for Shown {
     async fn accept(&self, _: Vec<Sample>) -> Result<(), NotAccepted> {
@@ -55,12 +62,22 @@ impl SampleSink for Shown {
 }
 
 /// Gives all samples to one publisher.
-struct All(Arc<dyn Publisher>);
+struct All {
+    publisher: Arc<dyn Publisher>,
+    publishers: PublisherFactory,
+}
+
+#[async_trait]
+impl Outlet for All {
+    async fn counts(&self) -> OutletCounts {
+        OutletCounts { publishers: self.publishers.counts(), ..OutletCounts::default() }
+    }
+}
 
 #[async_trait]
 impl SampleSink for All {
     async fn accept(&self, samples: Vec<Sample>) -> Result<(), NotAccepted> {
-        self.0.publish(&samples).await.map_err(|error| NotAccepted(error.to_string()))
+        self.publisher.publish(&samples).await.map_err(|error| NotAccepted(error.to_string()))
     }
 }
 
@@ -69,25 +86,27 @@ pub(crate) struct Outlets<'a> {
     pub(crate) collection: &'a Collection,
     /// The metric service of this process, where it holds the measure store.
     pub(crate) service: Option<&'a Arc<MetricService>>,
-    /// Where spools are.
-    pub(crate) spools: PathBuf,
+    /// Where what waits and what is remembered is kept, of this process alone.
+    pub(crate) directory: PathBuf,
 }
 
 impl Outlets<'_> {
     /// Where the configuration has samples go. To be called within a runtime.
-    pub(crate) fn open(&self) -> Result<Arc<dyn SampleSink>> {
+    pub(crate) fn open(&self) -> Result<Arc<dyn Outlet>> {
         let config = self.config();
         match config.polling.deliver_by {
             SamplesBy::Exporter => Ok(Arc::new(Shown)),
             SamplesBy::Bus => {
                 let topics = [config.publisher.polling_topic.clone()];
-                Ok(Arc::new(All(self.publishers()?.polling_notifier(&topics)?)))
+                let publishers = self.publishers()?;
+                let publisher = publishers.polling_notifier(&topics)?;
+                Ok(Arc::new(All { publisher, publishers }))
             }
             SamplesBy::Pipeline => {
-                let publisher = self
-                    .publishers()?
-                    .publisher(&nephometer_model::SecretUrl::new("gnocchi://".to_owned()))?;
-                Ok(Arc::new(All(publisher)))
+                let memory = self.directory.join(MEMORY_NAME);
+                let piped =
+                    Piped::start(self.config(), self.publishers()?, &memory, Arc::clone(self.clock()) as _)?;
+                Ok(Arc::new(piped))
             }
         }
     }
@@ -152,7 +171,11 @@ impl Outlets<'_> {
             metric_writer: self.metric_writer()?,
             cloud: self.collection.cloud.clone(),
         };
-        Ok(PublisherFactory::new(config.publisher.settings(resources)?, parts, &self.spools))
+        Ok(PublisherFactory::new(
+            config.publisher.settings(resources)?,
+            parts,
+            &self.directory.join(SPOOLS_NAME),
+        ))
     }
 }
 

@@ -6,10 +6,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use nephometer_model::{Clock, SystemClock};
 use nephometer_openstack::policy::{ALARM_RULES, METRIC_RULES};
+use nephometer_pipeline::resources::ResourceDefinitions;
 
 use crate::certificates::Certificates;
 use crate::cli::{CheckConfigArgs, ConfigCommand, GlobalArgs};
-use crate::collection::Collection;
+use crate::collection::{Collection, dynamic, files, parsed};
 use crate::config::{Config, DEFAULT_FILE, Layers};
 use crate::identity::Recognition;
 use crate::policy_file::PolicyFile;
@@ -57,11 +58,7 @@ pub(super) fn check(args: &CheckConfigArgs, global: &GlobalArgs) -> Result<()> {
     config.index.open(&config.storage.data_dir)?;
     config.measure_link.open()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let collection = Collection::open(&config, &Arc::new(SystemClock::new()))?;
-    let (plan, _) = collection.plan()?;
-    for warning in &plan.warnings {
-        eprintln!("polling.yaml: {warning}");
-    }
+    definitions(&config)?;
     Recognition::open(&config, Arc::clone(&clock))?;
     let named = if args.services.is_empty() { &[&services::SERVE] } else { args.services.as_slice() };
     for service in named {
@@ -70,6 +67,22 @@ pub(super) fn check(args: &CheckConfigArgs, global: &GlobalArgs) -> Result<()> {
     }
     let lines = args.services.iter().map(|service| described(service, &config));
     say(&(lines.collect::<String>() + "the configuration is fine\n"))
+}
+
+/// Reads the definition files of polling, pipelines and resources.
+fn definitions(config: &Config) -> Result<()> {
+    dynamic::check(config)?;
+    let (plan, _) = Collection::open(config, &Arc::new(SystemClock::new()))?.plan()?;
+    for warning in &plan.warnings {
+        eprintln!("polling.yaml: {warning}");
+    }
+    parsed(&files::PIPELINE.find(&config.pipeline.cfg_file)?)?;
+    let resources = files::RESOURCES.find(&config.publisher.resources_definition_file)?;
+    let definitions = ResourceDefinitions::parse(&resources.text).with_context(|| resources.place())?;
+    for problem in definitions.problems() {
+        eprintln!("{}: {problem}", resources.place());
+    }
+    Ok(())
 }
 
 /// What a service is made of and stands on.

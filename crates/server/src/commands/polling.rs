@@ -31,15 +31,18 @@ fn once(args: &PollingArgs, global: &GlobalArgs) -> Result<()> {
     let clock = Arc::new(SystemClock::new());
     let collection = Collection::open(&config, &clock)?;
     let (plan, _) = collection.plan()?;
-    let spools = tempfile::tempdir()?;
+    let directory = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let (samples, outcomes) = runtime.block_on(async {
         let division = Division::alone(Arc::clone(&clock) as _);
         if !args.dry_run {
             let outlets =
-                Outlets { collection: &collection, service: None, spools: spools.path().to_owned() };
-            let (agent, _) = collection.agent(plan, outlets.open()?, division, Extras::default());
-            return Ok::<_, anyhow::Error>((Vec::new(), agent.once().await));
+                Outlets { collection: &collection, service: None, directory: directory.path().to_owned() };
+            let sink = outlets.open()?;
+            let (agent, _) = collection.agent(plan, Arc::clone(&sink) as _, division, Extras::default());
+            let outcomes = agent.once().await;
+            sink.delivered().await;
+            return Ok::<_, anyhow::Error>((Vec::new(), outcomes));
         }
         let collected = Arc::new(Collected::default());
         let (agent, _) = collection.agent(plan, Arc::clone(&collected) as _, division, Extras::default());

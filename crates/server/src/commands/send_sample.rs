@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use nephometer_model::{Clock as _, IdSource as _, Meter, Sample, SystemClock};
 
+use nephometer_pipeline::expr::Expression;
 use serde_json::{Map, Value};
 
 use crate::cli::{GlobalArgs, SendSampleArgs};
@@ -23,12 +24,14 @@ pub(super) fn run(args: &SendSampleArgs, global: &GlobalArgs) -> Result<()> {
     let clock = Arc::new(SystemClock::new());
     let sample = sample(args, &clock)?;
     let collection = Collection::open(&config, &clock)?;
-    let spools = tempfile::tempdir()?;
+    let directory = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        let sink =
-            Outlets { collection: &collection, service: None, spools: spools.path().to_owned() }.open()?;
-        sink.accept(vec![sample]).await.context("the sample is not taken")
+        let sink = Outlets { collection: &collection, service: None, directory: directory.path().to_owned() }
+            .open()?;
+        sink.accept(vec![sample]).await.context("the sample is not taken")?;
+        sink.delivered().await;
+        Ok(())
     })
 }
 
@@ -45,12 +48,15 @@ fn sample(args: &SendSampleArgs, clock: &SystemClock) -> Result<Sample> {
     Ok(sample)
 }
 
-/// A dict as JSON writes it, or as Python writes one without quotes and constants within its texts.
+/// A dict as Python writes one; JSON is one but for its constants.
 fn metadata(text: &str) -> Result<Map<String, Value>> {
-    let as_json = || {
-        let constants = [("True", "true"), ("False", "false"), ("None", "null"), ("'", "\"")];
-        constants.iter().fold(text.to_owned(), |text, (python, json)| text.replace(python, json))
-    };
-    let read = serde_json::from_str(text).or_else(|_| serde_json::from_str(&as_json()));
-    read.with_context(|| format!("--sample-metadata: `{text}` is no dict"))
+    if let Ok(map) = serde_json::from_str(text) {
+        return Ok(map);
+    }
+    let read = Expression::compile(text).map_err(anyhow::Error::from);
+    let read = read.and_then(|expression| Ok(expression.evaluate_json(&[])?));
+    match read.with_context(|| format!("--sample-metadata: `{text}` is no dict"))? {
+        Value::Object(map) => Ok(map),
+        _ => bail!("--sample-metadata: `{text}` is no dict"),
+    }
 }

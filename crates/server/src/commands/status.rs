@@ -12,7 +12,7 @@ use crate::process::{directory_bytes, process_use};
 use crate::run_file::RunFile;
 use crate::telemetry::{
     AlarmFigures, CertificateFigures, EvaluatorFigures, HeardFigures, KeystoneFigures, LimitFigures,
-    Snapshot, StoreFigures,
+    SampleFigures, Snapshot, StoreFigures,
 };
 use crate::wiring::MEASURES_NAME;
 
@@ -159,6 +159,7 @@ fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
         certificates,
         alarms,
         polling,
+        samples,
         process,
         ..
     } = snapshot;
@@ -188,6 +189,9 @@ fn running(rows: &mut Vec<(&str, String)>, run: &RunFile, snapshot: &Snapshot) {
         rows.push((name, text));
     }
     rows.extend(polling.as_ref().map(|polling| ("polling", polling.summary())));
+    for (name, text) in samples.iter().flat_map(SampleFigures::summary) {
+        rows.push((name, text));
+    }
     rows.push((
         "process",
         format!("{:.1} s CPU, {} bytes resident", process.cpu_seconds, process.resident_bytes),

@@ -130,6 +130,7 @@ impl Config {
         problems.extend(self.alarm_notifier.problems());
         problems.extend(self.alarm_bus.problems(&self.messaging));
         problems.extend(self.polling.problems(self.messaging.is_on()));
+        problems.extend(self.pipeline.problems());
         problems.extend(self.publisher.problems());
         problems.extend(self.gnocchi.problems());
         problems.extend(self.service_credentials.problems());

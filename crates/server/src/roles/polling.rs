@@ -16,13 +16,13 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::collection::files::POLLING;
-use crate::collection::{Collection, Definition, Extras, Outlets};
+use crate::collection::{Collection, Definition, Extras, Outlet, Outlets};
 use crate::stage::Stage;
 
 use super::{Handle, Role, bind};
 
-/// Where spools are in the data directory.
-const SPOOLS_NAME: &str = "spool";
+/// Where what waits to be published, and what pipelines remember, is in the data directory.
+const SAMPLES_NAME: &str = "samples";
 /// How often polling.yaml is looked at.
 const LOOK: Duration = Duration::from_secs(2);
 /// Few ask for what the exporter shows; more have to wait.
@@ -57,10 +57,11 @@ async fn start(stage: &Stage<'_>) -> Result<Handle> {
         heartbeat: beside.heartbeat.as_ref().map(|(heartbeat, _)| heartbeat.clone()),
     };
     let service = stage.parts.store.as_ref().map(|store| &store.service);
-    let sink = Outlets { collection: &collection, service, spools: spools(stage) }.open()?;
-    let (agent, handle) = collection.agent(plan, sink, division, extras);
+    let sink = Outlets { collection: &collection, service, directory: own_directory(stage) }.open()?;
+    drop(stage.outlet.set(Arc::clone(&sink)));
+    let (agent, handle) = collection.agent(plan, Arc::clone(&sink) as _, division, extras);
     drop(stage.polling.set(handle.clone()));
-    let follower = Follower { collection, definition, agent: handle };
+    let follower = Follower { collection, definition, agent: handle, sink };
     let (tls, shutdown) = (stage.certificates.of(ROLE.name), stage.shutdown.clone());
     Ok(Handle::spawn(ROLE.name, address, async move {
         let Beside { exporter, listeners, heartbeat } = beside;
@@ -96,15 +97,15 @@ async fn start(stage: &Stage<'_>) -> Result<Handle> {
     }))
 }
 
-/// A place of this process's own for what waits: several may share a data directory.
-fn spools(stage: &Stage<'_>) -> PathBuf {
+/// A place of this process's own: several may share a data directory.
+fn own_directory(stage: &Stage<'_>) -> PathBuf {
     let mut namespaces = stage.config.polling.namespaces();
     namespaces.sort();
     let name = match &stage.parts.store {
         Some(_) => "serve".to_owned(),
         None => format!("polling-{}", namespaces.join("-")),
     };
-    stage.config.storage.data_dir.join(SPOOLS_NAME).join(name)
+    stage.config.storage.data_dir.join(SAMPLES_NAME).join(name)
 }
 
 impl Beside {
@@ -140,6 +141,7 @@ struct Follower {
     collection: Collection,
     definition: Definition,
     agent: AgentHandle,
+    sink: Arc<dyn Outlet>,
 }
 
 impl Follower {
@@ -153,6 +155,9 @@ impl Follower {
             }
             if let Err(error) = self.look() {
                 tracing::error!("{error:#}; polling goes on as it was");
+            }
+            if let Err(error) = self.sink.look().await {
+                tracing::error!("{error:#}; pipelines go on as they were");
             }
         }
     }

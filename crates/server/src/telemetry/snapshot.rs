@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::ProcessUse;
 
-use super::{AlarmFigures, CertificateFigures, PollingFigures};
+use super::{AlarmFigures, CertificateFigures, PollingFigures, SampleFigures};
 
 /// One moment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -49,6 +49,9 @@ pub(crate) struct Snapshot {
     /// The polling agent, where this process has one.
     #[serde(default)]
     pub(crate) polling: Option<PollingFigures>,
+    /// Samples on their way out, where this process has some.
+    #[serde(default)]
+    pub(crate) samples: Option<SampleFigures>,
     /// The process.
     pub(crate) process: ProcessStatus,
 }
@@ -290,6 +293,9 @@ impl Collector for Snapshot {
         }
         if let Some(polling) = &self.polling {
             polling.encode(&mut encoder)?;
+        }
+        if let Some(samples) = &self.samples {
+            samples.encode(&mut encoder)?;
         }
         CertificateFigures::encode(&self.certificates, &mut encoder)?;
         let process = &self.process;
