@@ -16,6 +16,9 @@ use crate::resources::ResourceDefinition;
 /// The type whose resources are projects: those of the filtered one are left out by their id.
 const ACCOUNT: &str = "swift_account";
 
+/// Longer units no metric can have: a metric without one is better than none.
+const MAX_UNIT_CHARS: usize = 31;
+
 /// One resource with what a call says of it.
 pub(super) struct Group<'a> {
     pub(super) id: String,
@@ -146,7 +149,7 @@ impl MetricGroup {
             resource_id: resource_id.to_owned(),
             metric: sample.name.to_string(),
             archive_policy: Some(policy.to_owned()),
-            unit: Some(sample.unit.to_string()),
+            unit: (sample.unit.chars().count() <= MAX_UNIT_CHARS).then(|| sample.unit.to_string()),
             measures: Vec::new(),
         };
         Self { measures, samples: Vec::new() }
