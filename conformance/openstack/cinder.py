@@ -6,7 +6,7 @@ from cloud.programs import HERE, Programs
 from harness.keystone import Keystone
 from harness.postgres import Postgres
 from harness.rabbitmq import Rabbitmq
-from openstack.settings import authtoken
+from openstack.settings import PAGE, authtoken
 
 BACKEND = "sparse"
 # As Cinder calls a host that keeps volumes, and the pool of its only back end.
@@ -18,6 +18,7 @@ CONF = """
 transport_url = {bus}
 control_exchange = cinder
 auth_strategy = keystone
+osapi_max_limit = {page}
 state_path = {root}
 api_paste_config = {etc}/api-paste.ini
 resource_query_filters_file = {etc}/resource_filters.json
@@ -53,21 +54,31 @@ helper_command = {helper}
 SUDO = "#!/bin/sh\nexec \"$@\"\n"
 
 
-def start(programs: Programs, python: pathlib.Path, identity: Keystone, postgres: Postgres, bus: Rabbitmq) -> None:
-    """Starts all of it and enters it into the catalogue."""
-    root = programs.root / "cinder"
-    path = root / "cinder.conf"
-    text = CONF.format(bus=bus.transport_url(), root=root, etc=python.parent.parent / "etc/cinder", backend=BACKEND, host=HOST,
-                       database=postgres.database("cinder"), helper=f"{python.parent}/privsep-helper --config-file {path}",
-                       authtoken=authtoken(identity, "cinder"))
-    programs.write("cinder/cinder.conf", text)
-    programs.write("bin/sudo", SUDO).chmod(0o755)
-    drivers = HERE.parent / "openstack/drivers"
-    environment = {"PATH": f"{programs.root}/bin:{python.parent}:/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONPATH": str(drivers),
-                   "SPARSE_VOLUMES": str(root / "volumes"), "PYTHONWARNINGS": "ignore"}
-    options = ["--config-file", path]
-    programs.run("cinder-manage", python.parent / "cinder-manage", *options, "db", "sync", environment=environment)
-    for name in ("cinder-scheduler", "cinder-volume", "cinder-backup"):
-        programs.start(name, python.parent / name, *options, environment=environment)
-    address = programs.serve("cinder", python, "cinder.wsgi.api:application", *options, environment=environment)
-    identity.add_endpoint("volumev3", f"{address}/v3/%(tenant_id)s")
+class Cinder:
+    """All of it."""
+
+    def __init__(self, programs: Programs, python: pathlib.Path) -> None:
+        self.programs = programs
+        self.python = python
+        self.root = programs.root / "cinder"
+        self.options = ["--config-file", self.root / "cinder.conf"]
+        path = f"{programs.root}/bin:{python.parent}:/usr/sbin:/usr/bin:/sbin:/bin"
+        self.environment = {"PATH": path, "PYTHONPATH": str(HERE.parent / "openstack/drivers"), "PYTHONWARNINGS": "ignore",
+                            "SPARSE_VOLUMES": str(self.root / "volumes")}
+
+    def start(self, identity: Keystone, postgres: Postgres, bus: Rabbitmq) -> None:
+        """Starts it and enters it into the catalogue."""
+        bin_dir = self.python.parent
+        helper = f"{bin_dir}/privsep-helper --config-file {self.root}/cinder.conf"
+        text = CONF.format(page=PAGE, bus=bus.transport_url(), root=self.root, etc=bin_dir.parent / "etc/cinder", backend=BACKEND,
+                           host=HOST, database=postgres.database("cinder"), helper=helper, authtoken=authtoken(identity, "cinder"))
+        self.programs.write("cinder/cinder.conf", text)
+        self.programs.write("bin/sudo", SUDO).chmod(0o755)
+        self.programs.run("cinder-manage", bin_dir / "cinder-manage", *self.options, "db", "sync", environment=self.environment)
+        for name in ("cinder-scheduler", "cinder-volume", "cinder-backup"):
+            self.programs.start(name, bin_dir / name, *self.options, environment=self.environment)
+        identity.add_endpoint("volumev3", f"{self.serve()}/v3/%(tenant_id)s")
+
+    def serve(self) -> str:
+        """Starts the API, where it was before; its address."""
+        return self.programs.serve("cinder", self.python, "cinder.wsgi.api:application", *self.options, environment=self.environment)

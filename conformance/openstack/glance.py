@@ -5,12 +5,13 @@ import pathlib
 from cloud.programs import Programs
 from harness.keystone import Keystone
 from harness.postgres import Postgres
-from openstack.settings import authtoken
+from openstack.settings import PAGE, authtoken
 
 CONF = """
 [DEFAULT]
 enabled_backends = files:file
 transport_url = fake://
+limit_param_default = {page}
 [glance_store]
 default_backend = files
 [files]
@@ -30,7 +31,7 @@ config_file = {etc}/glance-api-paste.ini
 
 def start(programs: Programs, python: pathlib.Path, identity: Keystone, postgres: Postgres) -> None:
     """Starts it and enters it into the catalogue."""
-    text = CONF.format(root=programs.root / "glance", etc=python.parent.parent / "etc/glance", database=postgres.database("glance"),
+    text = CONF.format(page=PAGE, root=programs.root / "glance", etc=python.parent.parent / "etc/glance", database=postgres.database("glance"),
                        authtoken=authtoken(identity, "glance"))
     conf = programs.write("glance/glance-api.conf", text)
     programs.run("glance-manage", python.parent / "glance-manage", "--config-file", conf, "db_sync")

@@ -6,7 +6,7 @@ from cloud.programs import HERE, Programs
 from harness.keystone import Keystone
 from harness.postgres import Postgres
 from harness.rabbitmq import Rabbitmq
-from openstack.settings import authtoken
+from openstack.settings import PAGE, authtoken
 
 CONF = """
 [DEFAULT]
@@ -16,6 +16,7 @@ service_plugins = router,vpnaas,firewall_v2
 state_path = {root}
 api_paste_config = {etc}/neutron/api-paste.ini
 auth_strategy = keystone
+pagination_max_limit = {page}
 notify_nova_on_port_status_changes = false
 notify_nova_on_port_data_changes = false
 # Nobody is there to answer.
@@ -43,7 +44,7 @@ service_provider = FIREWALL_V2:plain:neutron_fwaas.services.firewall.service_dri
 def start(programs: Programs, python: pathlib.Path, identity: Keystone, postgres: Postgres, bus: Rabbitmq) -> None:
     """Starts it and enters it into the catalogue."""
     database = postgres.database("neutron")
-    text = CONF.format(bus=bus.transport_url(), root=programs.root / "neutron", etc=python.parent.parent / "etc",
+    text = CONF.format(page=PAGE, bus=bus.transport_url(), root=programs.root / "neutron", etc=python.parent.parent / "etc",
                        database=database, authtoken=authtoken(identity, "neutron"))
     conf = programs.write("neutron/neutron.conf", text)
     programs.run("neutron-tables", python, HERE.parent / "openstack/tables.py", database)

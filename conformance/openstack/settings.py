@@ -4,6 +4,8 @@ from harness.keystone import Keystone
 
 # Who polls, which is not who makes things.
 POLLER = "poller"
+# So many objects services give at a time, so that their lists have several pages.
+PAGE = 2
 
 _USER = """auth_type = password
 auth_url = {keystone}

@@ -12,7 +12,7 @@ del sys.path[0]
 
 import sqlalchemy  # noqa: E402
 from neutron.db.migration.models import head  # noqa: E402
-from neutron_fwaas.db.models import head as _firewalls  # noqa: E402, F401
+from neutron_fwaas.db.firewall.v2 import firewall_db_v2 as _firewalls  # noqa: E402, F401
 from neutron_vpnaas.db.models import head as _vpn  # noqa: E402, F401
 
 if __name__ == "__main__":

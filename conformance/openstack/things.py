@@ -9,7 +9,6 @@ from cloud.world import Caller, until
 from harness.keystone import Keystone
 from openstack import cinder
 
-# Enough of each kind that lists have several pages: services give two at a time.
 MEMBERS = {"a": "a-member", "b": "b-member"}
 ATTACHMENTS = {"OpenStack-API-Version": "volume 3.71"}
 PLENTY = "spähne & späne"
@@ -78,6 +77,11 @@ class Things:
         self.image("späne", "b", 1)
         self.image("empty", "a", 0)
         self.image("queued", "a", None)
+
+    def delete_image(self, name: str, project: str) -> None:
+        """Deletes an image."""
+        self.caller("glance", project).delete(f"/v2/images/{self.ids[name]}")
+        del self.wanted["image.size", self.ids[name]]
 
     # Volumes.
 
@@ -191,8 +195,9 @@ class Things:
 
     def _vpn(self, router: str, subnet: str) -> None:
         """A VPN with a connection, which wait to be created (2)."""
-        ike = self._neutron("a", "ikepolicy", {"name": "ike"}, "vpn/ikepolicies")
-        ipsec = self._neutron("a", "ipsecpolicy", {"name": "ipsec"}, "vpn/ipsecpolicies")
+        # What Neutron takes by default, SHA-1, it no longer reads.
+        ike = self._neutron("a", "ikepolicy", {"name": "ike", "auth_algorithm": "sha256"}, "vpn/ikepolicies")
+        ipsec = self._neutron("a", "ipsecpolicy", {"name": "ipsec", "auth_algorithm": "sha256"}, "vpn/ipsecpolicies")
         body = {"name": "vpn", "router_id": router, "subnet_id": subnet}
         service = self._neutron("a", "vpnservice", body, "vpn/vpnservices")
         self._want("network.services.vpn", service, "network", "vpnservice", 2, "a")
@@ -211,6 +216,15 @@ class Things:
         body = {"name": "group", "ingress_firewall_policy_id": policy}
         group = self._neutron("a", "firewall_group", body, "fwaas/firewall_groups")
         self._want("network.services.firewall", group, "network", "firewall", 0, "a")
+
+    def default_firewalls(self) -> set[str]:
+        """Groups that Neutron has made by itself, one for each project that has asked for groups."""
+        neutron, names = self.caller("neutron", "admin"), {"name": "default"}
+        groups, page = [], neutron.get("/v2.0/fwaas/firewall_groups", names)["firewall_groups"]
+        while page:
+            groups += page
+            page = neutron.get("/v2.0/fwaas/firewall_groups", {**names, "marker": page[-1]["id"]})["firewall_groups"]
+        return {group["id"] for group in groups}
 
     # Objects.
 
