@@ -16,12 +16,8 @@ from openstack.things import Wanted
 
 INTERVAL_SECONDS = 5
 POLLING = f"sources:\n- {{name: cloud, interval: {INTERVAL_SECONDS}, meters: ['*']}}\n"
-# Every measure of the last hour can be read as it was.
-POLICY = {"name": "each", "definition": [{"granularity": "1s", "timespan": "1h"}], "aggregation_methods": ["last"]}
-PIPELINE = """
-sources: [{name: all, meters: ['*'], sinks: [store]}]
-sinks: [{name: store, publishers: ['gnocchi://?archive_policy=each']}]
-"""
+# In the place of the policy that meters get by themselves: every measure of the last hour can be read as it was.
+POLICY = {"name": "ceilometer-low", "definition": [{"granularity": "1s", "timespan": "1h"}], "aggregation_methods": ["last"]}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,21 +34,17 @@ class Agent:
     def __init__(self, program: str, identity: Keystone) -> None:
         self.program = program
         self.directory = tempfile.TemporaryDirectory(prefix="agent-")
-        self.files = {name: self._write(name, text) for name, text in (("polling", POLLING), ("pipeline", PIPELINE))}
+        polling = os.path.join(self.directory.name, "polling.yaml")
+        with open(polling, "w", encoding="ascii") as out:
+            out.write(POLLING)
         self.settings = {
-            "storage.data_dir": os.path.join(self.directory.name, "data"), "polling.cfg_file": self.files["polling"],
-            "pipeline.cfg_file": self.files["pipeline"], "polling.namespaces": '["central"]', "polling.jitter_seconds": "0",
+            "storage.data_dir": os.path.join(self.directory.name, "data"), "polling.cfg_file": polling,
+            "polling.namespaces": '["central"]', "polling.jitter_seconds": "0",
             "metric_api.auth_mode": "basic", "metric_api.max_limit": "10000", "alarm_api.listen": "", "admin.listen": "",
             "self_monitoring.enabled": "false", "statsd.enabled": "false", "service_credentials.auth_url": identity.url,
             "service_credentials.username": POLLER, "service_credentials.password": f"pw-{POLLER}",
             "service_credentials.project_name": "service", "service_credentials.default_domain_name": "Default",
         }
-
-    def _write(self, name: str, text: str) -> str:
-        path = os.path.join(self.directory.name, f"{name}.yaml")
-        with open(path, "w", encoding="ascii") as out:
-            out.write(text)
-        return path
 
     def _arguments(self, **more: str) -> list[str]:
         return [f"--set={name}={value}" for name, value in {**self.settings, **more}.items()]

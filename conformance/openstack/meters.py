@@ -21,5 +21,5 @@ _UNITS = {
 }
 CENTRAL = {name: ("gauge", unit) for unit, names in _UNITS.items() for name in names}
 
-# What the services of this proof have: all but Aodh, Designate, Manila, Octavia and Ceph.
-HERE = {name for name in CENTRAL if not name.startswith(("alarm.", "dns.", "manila.", "loadbalancer.", "radosgw."))}
+# What the services of this proof have: all but Aodh, Designate, Manila and Ceph.
+HERE = {name for name in CENTRAL if not name.startswith(("alarm.", "dns.", "manila.", "radosgw."))}

@@ -1,4 +1,5 @@
-"""The central agent over a cloud of OpenStack's own services: Keystone, Glance, Cinder, Neutron (with VPN and firewalls), Swift.
+"""The central agent over a cloud of OpenStack's own services: Keystone, Glance, Cinder, Neutron (with VPN
+and firewalls), Octavia, Swift.
 
     python3 conformance/openstack/run.py --program target/release/nephometer
 
@@ -26,7 +27,7 @@ from harness.keystone import Keystone  # noqa: E402
 from harness.outcome import Outcome  # noqa: E402
 from harness.postgres import Postgres  # noqa: E402
 from harness.rabbitmq import Rabbitmq  # noqa: E402
-from openstack import compare, glance, meters, neutron, proof, swift  # noqa: E402
+from openstack import compare, glance, meters, neutron, octavia, proof, swift  # noqa: E402
 from openstack.agent import Agent, Store  # noqa: E402
 from openstack.cinder import Cinder  # noqa: E402
 from openstack.settings import POLLER  # noqa: E402
@@ -56,6 +57,8 @@ class Cloud:
         say("Cinder runs")
         neutron.start(self.programs, python, self.identity, postgres, bus)
         say("Neutron runs")
+        octavia.start(self.programs, python_of("cloud"), self.identity, postgres, bus)
+        say("Octavia runs")
         glance.start(self.programs, python, self.identity, postgres)
         say("Glance runs")
         swift.start(self.programs, python, self.identity)

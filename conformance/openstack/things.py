@@ -54,6 +54,7 @@ class Things:
         self._images()
         self._volumes()
         self._networks()
+        self._balancers()
         self._objects()
 
     # Images.
@@ -218,13 +219,25 @@ class Things:
         self._want("network.services.firewall", group, "network", "firewall", 0, "a")
 
     def default_firewalls(self) -> set[str]:
-        """Groups that Neutron has made by itself, one for each project that has asked for groups."""
+        """Groups and policies that Neutron has made by itself, for each project that has asked for groups."""
         neutron, names = self.caller("neutron", "admin"), {"name": "default"}
-        groups, page = [], neutron.get("/v2.0/fwaas/firewall_groups", names)["firewall_groups"]
+        found, page = set(), neutron.get("/v2.0/fwaas/firewall_groups", names)["firewall_groups"]
         while page:
-            groups += page
+            for group in page:
+                found |= {group["id"], group["ingress_firewall_policy_id"], group["egress_firewall_policy_id"]}
             page = neutron.get("/v2.0/fwaas/firewall_groups", {**names, "marker": page[-1]["id"]})["firewall_groups"]
-        return {group["id"] for group in groups}
+        return found
+
+    def _balancers(self) -> None:
+        """Balancers that wait to be created (4), and are not online (3)."""
+        octavia = self.caller("octavia", "admin")
+        for name, project in (("first", "a"), ("second", "a"), ("third", "b")):
+            # Its provider does not look for the subnet.
+            body = {"name": name, "project_id": self.projects[project], "vip_subnet_id": "99999999-2222-3333-4444-555555555555"}
+            made = octavia.post("/v2/lbaas/loadbalancers", {"loadbalancer": body})["loadbalancer"]["id"]
+            self._want("loadbalancer.operating", made, "loadbalancer", "status", 3, project)
+            self._want("loadbalancer.provisioning", made, "loadbalancer", "status", 4, project)
+            self.metadata["loadbalancer.operating", made] = {"name": name, "provider": "noop_driver", "flavor_id": None}
 
     # Objects.
 
