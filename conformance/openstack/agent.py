@@ -93,6 +93,11 @@ class Store:
             self.units[metric] = self.api.get(f"/v1/metric/{metric}")["unit"]
         return self.units[metric]
 
+    def resource(self, kind: str, resource: str) -> dict[str, Any]:
+        """What is told of a resource."""
+        found = self.api.post(f"/v1/search/resource/{kind}", {"=": {"original_resource_id": resource}})
+        return found[0] if found else {}
+
     def readings(self) -> dict[tuple[str, str], Reading]:
         """The newest measure of everything, by meter and resource."""
         found = {}

@@ -71,14 +71,17 @@ class Cinder:
         bin_dir = self.python.parent
         helper = f"{bin_dir}/privsep-helper --config-file {self.root}/cinder.conf"
         text = CONF.format(page=PAGE, bus=bus.transport_url(), root=self.root, etc=bin_dir.parent / "etc/cinder", backend=BACKEND,
-                           host=HOST, database=postgres.database("cinder"), helper=helper, authtoken=authtoken(identity, "cinder"))
+                           host=HOST, database=postgres.database("cinder"), helper=helper,
+                           authtoken=authtoken(identity, "cinder"))
         self.programs.write("cinder/cinder.conf", text)
         self.programs.write("bin/sudo", SUDO).chmod(0o755)
-        self.programs.run("cinder-manage", bin_dir / "cinder-manage", *self.options, "db", "sync", environment=self.environment)
+        manage = [bin_dir / "cinder-manage", *self.options, "db", "sync"]
+        self.programs.run("cinder-manage", *manage, environment=self.environment)
         for name in ("cinder-scheduler", "cinder-volume", "cinder-backup"):
             self.programs.start(name, bin_dir / name, *self.options, environment=self.environment)
         identity.add_endpoint("volumev3", f"{self.serve()}/v3/%(tenant_id)s")
 
     def serve(self) -> str:
         """Starts the API, where it was before; its address."""
-        return self.programs.serve("cinder", self.python, "cinder.wsgi.api:application", *self.options, environment=self.environment)
+        application = "cinder.wsgi.api:application"
+        return self.programs.serve("cinder", self.python, application, *self.options, environment=self.environment)

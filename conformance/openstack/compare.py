@@ -24,8 +24,8 @@ interface = public
 """
 Samples = dict[tuple[str, str], dict[str, Any]]
 # What a sample says beside its time and its own id. Theirs calls some of it by the names of messages.
-FIELDS = {"type": "counter_type", "unit": "counter_unit", "volume": "counter_volume", "project_id": "project_id", "user_id": "user_id",
-          "source": "source"}
+FIELDS = {"type": "counter_type", "unit": "counter_unit", "volume": "counter_volume", "project_id": "project_id",
+          "user_id": "user_id", "source": "source"}
 ABSENT = "absent"
 
 
@@ -51,7 +51,8 @@ def theirs(programs: Programs, identity: Keystone) -> Samples:
     conf = programs.write("ceilometer.conf", CONF.format(polling=polling, user=user(identity, POLLER)))
     command: list[str | pathlib.Path] = [python, HERE.parent / "openstack/reference.py", conf]
     with open(programs.root / "ceilometer.log", "wb") as log:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=log, check=True, timeout=600, env={**os.environ, "PYTHONWARNINGS": "ignore"})
+        environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=log, check=True, timeout=600, env=environment)
     return _keyed([json.loads(line) for line in done.stdout.splitlines()], FIELDS, "counter_name")
 
 

@@ -31,8 +31,8 @@ config_file = {etc}/glance-api-paste.ini
 
 def start(programs: Programs, python: pathlib.Path, identity: Keystone, postgres: Postgres) -> None:
     """Starts it and enters it into the catalogue."""
-    text = CONF.format(page=PAGE, root=programs.root / "glance", etc=python.parent.parent / "etc/glance", database=postgres.database("glance"),
-                       authtoken=authtoken(identity, "glance"))
+    text = CONF.format(page=PAGE, root=programs.root / "glance", etc=python.parent.parent / "etc/glance",
+                       database=postgres.database("glance"), authtoken=authtoken(identity, "glance"))
     conf = programs.write("glance/glance-api.conf", text)
     programs.run("glance-manage", python.parent / "glance-manage", "--config-file", conf, "db_sync")
     identity.add_endpoint("image", programs.serve("glance", python, "glance.wsgi.api:application",

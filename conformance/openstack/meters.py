@@ -3,8 +3,10 @@
 _UNITS = {
     "evaluation_result_count": ["alarm.evaluation_result"],
     "ip": ["ip.floating"],
-    "B": ["image.size", "storage.objects.size", "storage.containers.objects.size", "radosgw.objects.size", "radosgw.containers.objects.size"],
-    "object": ["storage.objects", "storage.containers.objects", "radosgw.objects", "radosgw.objects.containers", "radosgw.containers.objects"],
+    "B": ["image.size", "storage.objects.size", "storage.containers.objects.size", "radosgw.objects.size",
+          "radosgw.containers.objects.size"],
+    "object": ["storage.objects", "storage.containers.objects", "radosgw.objects", "radosgw.objects.containers",
+               "radosgw.containers.objects"],
     "container": ["storage.objects.containers"],
     "request": ["radosgw.api.request"],
     "vpnservice": ["network.services.vpn"],

@@ -11,7 +11,10 @@ from openstack import cinder
 
 MEMBERS = {"a": "a-member", "b": "b-member"}
 ATTACHMENTS = {"OpenStack-API-Version": "volume 3.71"}
-PLENTY = "spähne & späne"
+# A pre-shared key.
+SECRET = "hush-hush"
+# A container whose name is no plain word.
+NAMED = "späne & mehr"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +38,9 @@ class Things:
         self.users = {name: identity.find("user", name) for name in MEMBERS.values()}
         self.wanted: dict[tuple[str, str], Wanted] = {}
         self.objects: dict[str, dict[str, dict[str, int]]] = {}
+        # Of samples, by meter and resource; and of resources in the store, by type and resource.
         self.metadata: dict[tuple[str, str], dict[str, Any]] = {}
+        self.attributes: dict[tuple[str, str], dict[str, Any]] = {}
         self.ids: dict[str, str] = {}
 
     def caller(self, service: str, project: str, extra: dict[str, str] | None = None) -> Caller:
@@ -44,7 +49,8 @@ class Things:
         caller.api.extra.update(extra or {})
         return caller
 
-    def _want(self, meter: str, resource: str, kind: str, unit: str, volume: float, project: str | None, owned: bool = False) -> None:
+    def _want(self, meter: str, resource: str, kind: str, unit: str, volume: float, project: str | None,
+              owned: bool = False) -> None:
         user = self.users[MEMBERS[project]] if owned and project else None
         owner = self.projects[project] if project else None
         self.wanted[meter, resource] = Wanted(kind, unit, volume, owner, user)
@@ -69,6 +75,7 @@ class Things:
             if status != 204:
                 raise RuntimeError(f"the image's bytes are not taken: {status} {answer!r}")
             self._want("image.size", made, "image", "B", size, project)
+            self.attributes["image", made] = {"name": name, "disk_format": "raw", "container_format": "bare"}
         self.ids[name] = made
         return made
 
@@ -123,9 +130,13 @@ class Things:
             body = {"name": f"backup of {name}", "volume_id": self.ids[name], "container": "kept"}
             self._of_cinder(project, "backup", "volume.backup.size", body, size)
         self._attach()
+        self._made_of_an_image()
         for service in ("cinder-scheduler", "cinder-volume", "cinder-backup"):
             host = f"{cinder.HOST}@{cinder.BACKEND}" if service == "cinder-volume" else cinder.HOST
             self._want("volume.service.health", f"{service}@{host}", "volume_service", "health", 1, None)
+            said = {"host": host, "binary": service, "zone": "nova", "status": "enabled"}
+            self.attributes["volume_service", f"{service}@{host}"] = said
+        self.attributes["volume_provider_pool", cinder.POOL] = {"provider": cinder.POOL.partition("#")[0]}
         self.pool()
 
     def _runs(self, binary: str) -> bool:
@@ -143,6 +154,15 @@ class Things:
         caller.post(f"{base}/attachments/{made}/action", {"os-complete": {}})
         self._until_it_is("a", "volume", self.ids["two"], "in-use")
         self.metadata["volume.size", self.ids["two"]] = {"instance_id": server, "name": "two", "volume_type": "plain"}
+        self.attributes["volume", self.ids["two"]] = {"instance_id": server, "display_name": "two", "volume_type": "plain"}
+
+    def _made_of_an_image(self) -> None:
+        """Says of a volume that it was made of an image."""
+        caller, base = self._cinder("b")
+        named = {"metadata": {"image_id": self.ids["public"], "image_name": "public"}}
+        caller.post(f"{base}/volumes/{self.ids['three']}/action", {"os-set_image_metadata": named})
+        self.metadata["volume.size", self.ids["three"]] = {"image_id": self.ids["public"], "instance_id": None}
+        self.attributes["volume", self.ids["three"]] = {"image_id": self.ids["public"], "display_name": "three"}
 
     def pool(self) -> None:
         """What is promised of the pool, and left of it, by the volumes that there are."""
@@ -172,7 +192,8 @@ class Things:
         return made[kind]["id"]
 
     def _networks(self) -> None:
-        outside = {"name": "outside", "router:external": True, "provider:network_type": "flat", "provider:physical_network": "ext"}
+        outside = {"name": "outside", "router:external": True, "provider:network_type": "flat",
+                   "provider:physical_network": "ext"}
         self.ids["outside"] = self._neutron("admin", "network", outside)
         subnet = {"network_id": self.ids["outside"], "ip_version": 4, "cidr": "203.0.113.0/24", "enable_dhcp": False}
         self._neutron("admin", "subnet", subnet)
@@ -202,7 +223,7 @@ class Things:
         body = {"name": "vpn", "router_id": router, "subnet_id": subnet}
         service = self._neutron("a", "vpnservice", body, "vpn/vpnservices")
         self._want("network.services.vpn", service, "network", "vpnservice", 2, "a")
-        body = {"name": "connection", "vpnservice_id": service, "ikepolicy_id": ike, "ipsecpolicy_id": ipsec, "psk": "hush",
+        body = {"name": "connection", "vpnservice_id": service, "ikepolicy_id": ike, "ipsecpolicy_id": ipsec, "psk": SECRET,
                 "peer_address": "198.51.100.1", "peer_id": "198.51.100.1", "peer_cidrs": ["10.20.0.0/24"]}
         made = self._neutron("a", "ipsec_site_connection", body, "vpn/ipsec-site-connections")
         self._want("network.services.vpn.connections", made, "network", "ipsec_site_connection", 1, "a")
@@ -242,7 +263,8 @@ class Things:
     # Objects.
 
     def _objects(self) -> None:
-        for project, container, sizes in (("a", "photos", (1000, 2345, 0)), ("a", PLENTY, (7,)), ("a", "void", ()), ("b", "photos", (9,))):
+        containers = (("a", "photos", (1000, 2345, 0)), ("a", NAMED, (7,)), ("a", "void", ()), ("b", "photos", (9,)))
+        for project, container, sizes in containers:
             self._swift("PUT", project, container)
             for number, size in enumerate(sizes):
                 self.object(project, container, f"{number}", size)
