@@ -1,13 +1,15 @@
 """Alarms in a cloud of real services: what they ask, whom they tell, and what that sets in motion.
 
-    cloud/run.py [--part prometheus] [--part zaqar] [--part heat]
+    cloud/run.py [--part prometheus] [--part zaqar] [--part heat] [--part healing] [--part octavia]
 
-Beside a real Keystone and our server runs what the parts need: Prometheus; Zaqar on Redis; Heat on PostgreSQL and RabbitMQ.
+Beside a real Keystone and our server runs what the parts need: Prometheus; Zaqar on Redis; Heat on PostgreSQL and RabbitMQ;
+Octavia on PostgreSQL.
 CLOUD_KEEP=1 keeps the services' logs after a failure. Ends with 'N passed, N failed'.
 """
 
 import argparse
 import contextlib
+import functools
 import pathlib
 import sys
 import traceback
@@ -15,7 +17,7 @@ from collections.abc import Callable
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from cloud import heat, prometheus, queues, series, stacks, zaqar  # noqa: E402
+from cloud import balancing, heat, octavia, prometheus, queues, series, stacks, zaqar  # noqa: E402
 from cloud.programs import Programs, python_of  # noqa: E402
 from cloud.world import World  # noqa: E402
 from harness.keystone import Keystone  # noqa: E402
@@ -36,6 +38,25 @@ class Cloud:
         self.identity = stack.enter_context(Keystone())
         self.world = World(self.identity)
 
+    @functools.cached_property
+    def postgres(self) -> Postgres:
+        """The databases of all services."""
+        postgres = Postgres().start()
+        self.stack.callback(postgres.stop)
+        return postgres
+
+    @functools.cached_property
+    def heat(self) -> int:
+        """The port of Heat."""
+        bus = self.stack.enter_context(Rabbitmq())
+        heat.start(self.programs, self.python, self.identity, self.postgres, bus)
+        return self.programs.ports["heat-api"]
+
+    @functools.cached_property
+    def octavia(self) -> octavia.Octavia:
+        """Octavia and the way to its database."""
+        return octavia.start(self.programs, self.python, self.identity, self.postgres)
+
 
 def with_prometheus(cloud: Cloud) -> Callable[[], None]:
     """Alarms over Prometheus."""
@@ -52,11 +73,20 @@ def with_zaqar(cloud: Cloud) -> Callable[[], None]:
 
 def with_heat(cloud: Cloud) -> Callable[[], None]:
     """Stacks with alarms."""
-    postgres = Postgres().start()
-    cloud.stack.callback(postgres.stop)
-    bus = cloud.stack.enter_context(Rabbitmq())
-    heat.start(cloud.programs, cloud.python, cloud.identity, postgres, bus)
-    return lambda: stacks.prove(cloud.world, cloud.programs.ports["heat-api"], cloud.tally)
+    port = cloud.heat
+    return lambda: stacks.prove(cloud.world, port, cloud.tally)
+
+
+def with_healing(cloud: Cloud) -> Callable[[], None]:
+    """A stack behind a load balancer."""
+    port, balancers = cloud.heat, cloud.octavia
+    return lambda: balancing.healing(cloud.world, port, balancers, cloud.tally)
+
+
+def with_octavia(cloud: Cloud) -> Callable[[], None]:
+    """Alarms over load balancers."""
+    balancers = cloud.octavia
+    return lambda: balancing.health(cloud.world, cloud.programs, balancers, cloud.tally)
 
 
 # What starts a part's services and gives what proves it, and the program whose log tells why it failed.
@@ -64,6 +94,9 @@ PARTS: dict[str, tuple[Callable[[Cloud], Callable[[], None]], str]] = {
     "prometheus": (with_prometheus, "prometheus"),
     "zaqar": (with_zaqar, "zaqar"),
     "heat": (with_heat, "heat-engine"),
+    "healing": (with_healing, "heat-engine"),
+    # The last one, as it ends with Octavia's end.
+    "octavia": (with_octavia, "octavia"),
 }
 
 
@@ -71,7 +104,8 @@ def main() -> int:
     """Starts, proves, counts."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", action="append", choices=PARTS)
-    chosen = parser.parse_args().part or list(PARTS)
+    asked = parser.parse_args().part
+    chosen = [name for name in PARTS if not asked or name in asked]
     tally = Outcome()
     with contextlib.ExitStack() as stack:
         cloud = Cloud(stack, tally)

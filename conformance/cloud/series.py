@@ -30,6 +30,8 @@ QUERIES = [
     'topk(5, cpu_load) # cpu_load{',
     'sort_desc(last_over_time(cpu_load[30s]))',
 ]
+# What is no query to us or to Prometheus: narrowed by one reading only, the second would show every project's series.
+REFUSED = ['cpu_load{', 'cpu_load{project="none"} # \r or cpu_load', 'info(cpu_load)']
 # What names the foreign project itself finds nothing, and what is no query is refused by Prometheus.
 OUTSIDE = ['cpu_load{project="P"}', 'cpu_load{project="P"} or vector(1) == 2', 'sum(cpu_load{project=~"P|x"})']
 
@@ -61,7 +63,7 @@ def prove(world: World, programs: Programs, exposition: Exposition, tally: Outco
     expect(other, "the other reads its own", "cpu_load", FOREIGN, "alarm")
     expect(admin, "an administrator's alarm reads all", "count(cpu_load)", 2, "alarm")
     outside = [alarm(member, query.replace("P", foreign), FOREIGN) for query in OUTSIDE]
-    no_query = alarm(member, "cpu_load{", OWN)
+    refused = [alarm(member, query, value) for query in REFUSED for value in (OWN, FOREIGN)]
     callers: list[Any] = [member, other, admin]
 
     def current() -> dict[str, str]:
@@ -78,7 +80,7 @@ def prove(world: World, programs: Programs, exposition: Exposition, tally: Outco
     now = current()
     for id_, (_, name, state) in wanted.items():
         tally.equal(name, now[id_], state)
-    for id_, query in zip([*outside, no_query], [*OUTSIDE, "cpu_load{"], strict=True):
+    for id_, query in zip([*outside, *refused], [*OUTSIDE, *(query for query in REFUSED for _ in range(2))], strict=True):
         tally.equal(f"nothing is known of {query}", now[id_], "insufficient data")
     exposition.lines[0] = f'cpu_load{{project="{project}",host="h"}} {OWN + 1}'
     first = next(iter(wanted))

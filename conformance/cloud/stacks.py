@@ -2,6 +2,7 @@
 suspended, resumed, checked and deleted."""
 
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from cloud.world import Caller, World, until
@@ -11,13 +12,18 @@ TEMPLATES = pathlib.Path(__file__).resolve().parent / "templates"
 USER, PROJECT = "a-member", "a"
 
 
+def read(template: str) -> str:
+    """The text of a template."""
+    return (TEMPLATES / template).read_text(encoding="utf-8")
+
+
 class Stack:
     """A stack of a member."""
 
-    def __init__(self, heat: Caller, name: str, template: str, parameters: dict[str, Any]) -> None:
+    def __init__(self, heat: Caller, name: str, template: str, parameters: dict[str, Any], nested: Sequence[str] = ()) -> None:
         self.heat = heat
         self.name = name
-        self.body = {"template": (TEMPLATES / template).read_text(encoding="utf-8"), "parameters": parameters}
+        self.body: dict[str, Any] = {"template": read(template), "parameters": parameters, "files": {file: read(file) for file in nested}}
         self.id = heat.post("/stacks", {"stack_name": name, **self.body})["stack"]["id"]
         self.path = f"/stacks/{name}/{self.id}"
         self.reaches("CREATE_COMPLETE")

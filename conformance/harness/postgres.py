@@ -53,6 +53,11 @@ class Postgres:
         self._run(f"{binaries()}/createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", name)
         return self.url(name)
 
+    def execute(self, name: str, statement: str) -> None:
+        """Runs a statement in a database."""
+        self._run(f"{binaries()}/psql", "-h", "127.0.0.1", "-p", str(self.port), "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-q",
+                  "-c", statement, name)
+
     def url(self, name: str = "gnocchi") -> str:
         """The SQLAlchemy URL of a database; the first one is there as soon as the cluster runs."""
         return f"postgresql+psycopg2://postgres@127.0.0.1:{self.port}/{name}"

@@ -22,6 +22,14 @@ from harness.server import Server, wait_for
 from libvirt.world import PROJECT, Guest, Hypervisor
 
 INTERVAL_SECONDS = 10
+# Five minutes, as policies have it unless told otherwise, would be decided every five minutes.
+POLICY = f"""
+  - name: as-polled
+    aggregation_methods: [mean]
+    back_window: 0
+    definition: [{{granularity: {INTERVAL_SECONDS} seconds, timespan: 1 day}}]
+"""
+DEFAULTS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../crates/pipeline/src/resources/gnocchi_resources.yaml")
 POLLING = f"sources:\n- {{name: guests, interval: {INTERVAL_SECONDS}, meters: ['*']}}\n"
 WITHIN_SECONDS = 25
 FIRST_SAMPLES_SECONDS = 90
@@ -62,12 +70,16 @@ def command(program: str, world: Hypervisor, alarm_port: int) -> str:
     """How the program is started; {port} and {dir} are the harness's."""
     with open(f"{world.root}/polling.yaml", "w", encoding="ascii") as out:
         out.write(POLLING)
+    with open(DEFAULTS, encoding="utf-8") as read, open(f"{world.root}/resources.yaml", "w", encoding="utf-8") as out:
+        default = read.read().replace("archive_policy_default: ceilometer-low", "archive_policy_default: as-polled")
+        out.write(default.replace("archive_policies:\n", "archive_policies:" + POLICY, 1))
     settings = {
         "storage.data_dir": "{dir}", "metric_api.listen": "127.0.0.1:{port}", "metric_api.auth_mode": "basic",
         "alarm_api.listen": f"127.0.0.1:{alarm_port}",
         "self_monitoring.enabled": "false", "statsd.enabled": "false", "admin.listen": "", "polling.enabled": "true",
         "polling.namespaces": '["compute"]', "polling.cfg_file": f"{world.root}/polling.yaml", "polling.jitter_seconds": "0",
-        "compute.libvirt_uri": world.uri,
+        "compute.libvirt_uri": world.uri, "publisher.resources_definition_file": f"{world.root}/resources.yaml",
+        "alarm_notifier.allowed_networks": '["127.0.0.0/8"]',
     }
     return " ".join([program, "serve", *(f"--set '{name}={value}'" for name, value in settings.items())])
 

@@ -63,6 +63,8 @@ def _reason(key: tuple[str, str], field: str, their: Any, our: Any) -> str | Non
         return "an image without data has no size: theirs is a sample without a value, which its pipeline drops"
     if field == "sample" and their is ABSENT and meter.startswith("storage.containers."):
         return "theirs reads the first page of containers alone"
+    if field == "sample" and their is ABSENT and meter.startswith("loadbalancer."):
+        return "theirs has balancers for the first of their meters alone: its list can be read once"
     if field == "metadata.psk" and our == "***":
         return "pre-shared keys are told only with central.publish_secrets"
     return None

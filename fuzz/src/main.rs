@@ -6,6 +6,7 @@
 #![no_main]
 
 mod log;
+mod promql;
 mod targets;
 
 use std::sync::LazyLock;

@@ -16,7 +16,7 @@ use nephometer_pipeline::{NameKind, PipelineConfig};
 use nephometer_series::codec::{RawBlock, RollupBlock};
 use serde_json::Value;
 
-use crate::log;
+use crate::{log, promql};
 
 /// 2026-01-01T00:00:00Z.
 const NOW: Timestamp = Timestamp::from_ns(1_767_225_600_000_000_000);
@@ -42,9 +42,12 @@ pub(crate) const TARGETS: &[(&str, fn(&[u8]))] = &[
     ("secret_url", secret_url),
     ("libvirt_reply", nephometer_polling::libvirt::read_any_reply),
     ("domain_xml", |data| with_text(data, |text| drop(nephometer_polling::libvirt::Description::read(text)))),
+    ("pollster_file", |data| with_text(data, nephometer_polling::dynamic::read_any_definitions)),
+    ("pollster_answer", nephometer_polling::dynamic::read_any_answer),
     ("expression", expression),
     ("path", path),
     ("pipeline_file", |data| with_text(data, |text| drop(PipelineConfig::parse(text, NameKind::Meters)))),
+    ("promql", promql::narrowing),
 ];
 
 fn with_text(data: &[u8], take: impl FnOnce(&str)) {

@@ -1,10 +1,12 @@
 //! The store of alarms: definitions and states, history, quotas, counters, and the outbox of notifications. Each method
 //! is one transaction. Times are kept in whole microseconds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use nephometer_model::{Alarm, AlarmChange, AlarmCounts, AlarmId, AlarmState, Operator, Quota, Timestamp};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use crate::{Fence, Page};
@@ -364,6 +366,13 @@ pub trait AlarmStore: Send + Sync {
 
     /// Puts messages into the outbox that no alarm's transition made (from a bus); known ids are skipped.
     async fn add_deliveries(&self, messages: Vec<NewDelivery>) -> Result<(), AlarmStoreError>;
+
+    /// Whether the database tells of messages that anybody puts into the outbox; if so, `wake` is woken from now on, as long as
+    /// somebody else has it: now, and soon after each time. What comes while the database cannot be reached may go untold, so
+    /// that whoever delivers looks from time to time, too.
+    fn hear_of_deliveries(&self, _wake: &Arc<Notify>) -> bool {
+        false
+    }
 
     /// Messages that were given up, newest first.
     async fn dead_deliveries(&self, limit: u32) -> Result<Vec<Delivery>, AlarmStoreError>;

@@ -14,6 +14,8 @@ use nephometer_model::{
     SeriesKey,
 };
 
+use tokio::sync::Notify;
+
 use crate::postgres::{PostgresDatabase, PostgresSettings};
 use crate::session::{Access, Operation, Shared};
 use crate::sqlite::{SqliteDatabase, SqliteSettings};
@@ -68,6 +70,17 @@ impl SqlIndex {
         match &self.database {
             Database::Sqlite(database) => database.run(access != Access::Read, args, operation).await,
             Database::Postgres(database) => database.run(access, &args, operation).await,
+        }
+    }
+
+    /// Has `wake` woken by what is told on a channel of the database; whether there are such things.
+    pub(crate) fn listen(&self, channel: &'static str, wake: &Arc<Notify>) -> bool {
+        match &self.database {
+            Database::Sqlite(_) => false,
+            Database::Postgres(database) => {
+                database.listen(channel, wake);
+                true
+            }
         }
     }
 

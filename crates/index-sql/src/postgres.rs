@@ -3,6 +3,7 @@
 
 mod address;
 mod connect;
+mod listen;
 mod session;
 mod tls;
 
@@ -11,8 +12,11 @@ use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use nephometer_model::{Secret, SecretUrl};
+use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio_postgres::IsolationLevel;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+use tokio_postgres::{Config, IsolationLevel};
 
 use crate::session::{Access, Operation, Shared};
 use crate::{Failure, OpenError, migrate};
@@ -61,6 +65,10 @@ pub(crate) struct PostgresDatabase {
     pool: Pool,
     shared: Arc<Shared>,
     runtime: Handle,
+    config: Config,
+    tls: Tls,
+    /// What listens, until this is dropped.
+    listening: Mutex<Vec<AbortHandle>>,
 }
 
 impl PostgresDatabase {
@@ -72,10 +80,11 @@ impl PostgresDatabase {
         }
         // What is wrong with files is told at once, not as the failure of a connection.
         options.client_config()?;
-        let connector = Connector { tls: Tls::new(options) };
+        let tls = Tls::new(options);
+        let connector = Connector::new(tls.clone());
         let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let wait = Some(Duration::from_secs(settings.wait_seconds));
-        let pool = Pool::builder(Manager::from_connect(config, connector, manager))
+        let pool = Pool::builder(Manager::from_connect(config.clone(), connector, manager))
             .max_size(settings.connections.max(1))
             .runtime(Runtime::Tokio1)
             .post_create(Hook::async_fn(|client, _| {
@@ -88,7 +97,15 @@ impl PostgresDatabase {
         let mut client = pool.get().await.map_err(|error| OpenError::Database(explained(&error)))?;
         migrate::postgres(&mut client).await?;
         drop(client);
-        Ok(Self { pool, shared, runtime: Handle::current() })
+        let listening = Mutex::default();
+        Ok(Self { pool, shared, runtime: Handle::current(), config, tls, listening })
+    }
+
+    /// Has `wake` woken by what is told on `channel`, over a connection of its own.
+    pub(crate) fn listen(&self, channel: &'static str, wake: &Arc<Notify>) {
+        let connector = Connector { tls: self.tls.clone(), wake: Arc::downgrade(wake) };
+        let listener = self.runtime.spawn(listen::listen(connector, self.config.clone(), channel));
+        self.listening.lock().push(listener.abort_handle());
     }
 
     /// Runs an operation, again where others came in between.
@@ -158,5 +175,11 @@ impl PostgresDatabase {
                 Err(reason)
             }
         }
+    }
+}
+
+impl Drop for PostgresDatabase {
+    fn drop(&mut self) {
+        self.listening.lock().iter().for_each(AbortHandle::abort);
     }
 }

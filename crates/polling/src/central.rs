@@ -16,7 +16,7 @@ mod projects;
 mod radosgw;
 mod settings;
 mod shares;
-mod signature;
+pub(crate) mod signature;
 mod swift;
 mod volumes;
 mod zones;

@@ -11,6 +11,7 @@ mod config;
 mod cycle;
 mod discovery;
 mod division;
+pub mod dynamic;
 mod exporter;
 #[cfg(test)]
 mod fakes;

@@ -75,6 +75,8 @@ pub(crate) fn dispatcher(stage: &Stage<'_>) -> Result<Dispatcher> {
         deliveries: Arc::clone(&stage.deliveries),
         member: stage.parts.clock.uuid(),
     };
+    // By processes apart, too.
+    parts.store.hear_of_deliveries(&parts.deliveries);
     let dispatcher = Dispatcher::new(parts, settings.dispatcher());
     stage.at_alarms.notifier.get_or_init(|| dispatcher.handle());
     Ok(dispatcher)

@@ -1,5 +1,6 @@
 //! Builds what polling stands on: what the namespaces offer, the plan, the agent.
 
+pub(crate) mod dynamic;
 pub(crate) mod files;
 mod namespaces;
 mod outlet;

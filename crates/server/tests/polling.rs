@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nephometer_testkit::libvirt::{FakeDomain, FakeLibvirt};
+use nephometer_testkit::postgres::Postgres;
 use serde_json::{Value, json};
 
 use support::{MEASURER, PATIENCE, Process, command};
@@ -246,6 +247,52 @@ fn a_sample_is_sent_by_hand_through_the_pipelines() {
         let (ok, _, error) = host.run(command, &[&setting]);
         assert!(!ok && error.contains("pipeline.yaml") && error.contains("gone"), "{error}");
     }
+    let resources = place("resources.yaml");
+    std::fs::write(&resources, "resources: 3").unwrap();
+    let setting = format!("publisher.resources_definition_file={}", resources.display());
+    let (ok, _, error) = host.run(&["check-config"], &[&setting]);
+    assert!(!ok && error.contains("resources.yaml"), "{error}");
+}
+
+#[test]
+fn agents_that_share_postgresql_divide_the_work() {
+    const MACHINES: u64 = 60;
+    let host = Host::with(Vec::new());
+    // Nobody answers at these addresses; whose they are to ask counts.
+    let machines: Vec<_> =
+        (0..MACHINES).map(|number| format!("snmp://127.0.0.1:{}", 1000 + number)).collect();
+    let machines = serde_json::to_string(&machines).unwrap();
+    let yaml = format!(
+        "sources:\n- {{name: m, interval: 1, meters: [hardware.cpu.load.1min], resources: {machines}}}\n"
+    );
+    host.poll(&yaml);
+    let index = format!("index.url={}", Postgres::shared().unwrap().fresh_database().unwrap());
+    let settings = [
+        index.as_str(),
+        "polling.namespaces=central",
+        "polling.deliver_by=exporter",
+        "polling.enable_prometheus_exporter=true",
+        "polling.prometheus_listen_addresses=127.0.0.1:0",
+    ];
+    let (one, other) = (host.start("polling", &settings), host.start("polling", &settings));
+    let asked =
+        |agent: &Process| agent.status()["polling"]["pollsters"][0]["resources"].as_u64().unwrap_or(0);
+    let held = |agent: &Process| agent.status()["polling"]["shares"][0][1].as_u64().unwrap_or(0);
+    eventually("each machine is asked by one agent", || {
+        let (first, second) = (asked(&one), asked(&other));
+        (first > 0 && second > 0 && first + second == MACHINES && held(&one) + held(&other) == 256)
+            .then_some(())
+    });
+    other.kill();
+    eventually("the other's machines are asked by the first", || (asked(&one) == MACHINES).then_some(()));
+    // Who leaves says so: whoever comes next does not wait for a lease to end.
+    let third = host.start("polling", &settings);
+    eventually("both have some again", || {
+        (held(&third) > 0 && held(&one) + held(&third) == 256).then_some(())
+    });
+    third.stop();
+    eventually("all is the first's again", || (held(&one) == 256).then_some(()));
+    one.stop();
 }
 
 #[test]
@@ -295,6 +342,48 @@ fn meters_are_listed_and_files_are_checked() {
     let (ok, _, error) = host.run(&["check-config"], &[]);
     assert!(!ok && error.contains("polling.yaml: Polling {'name': 'guests'"), "{error}");
     assert!(error.contains("Invalid interval value"), "{error}");
+}
+
+#[test]
+fn pollsters_that_files_define_are_listed_checked_and_polled() {
+    let host = Host::with(Vec::new());
+    let directory = host.directory.path().join("pollsters.d");
+    std::fs::create_dir(&directory).unwrap();
+    let define = |name: &str, text: &str| std::fs::write(directory.join(name), text).unwrap();
+    let load = "{name: dynamic.load, sample_type: gauge, unit: process, namespaces: [compute, central], value_attribute: n, \
+                resource_id_attribute: host, host_command: \"echo '[{\\\"n\\\": 7, \\\"host\\\": \\\"node-1\\\"}]'\"}";
+    define("a.yaml", &format!("[{load}]"));
+    host.poll("sources:\n- {name: dynamic, interval: 1, meters: ['dynamic.*']}\n");
+    let dirs = format!("polling.pollsters_definitions_dirs={}", directory.display());
+    let (ok, text, error) = host.run(&["meters", "--json"], &[&dirs]);
+    assert!(ok, "{error}");
+    let rows: Vec<Value> = serde_json::from_str(&text).unwrap();
+    let rows: Vec<_> = rows.iter().filter(|row| row["meter"] == "dynamic.load").collect();
+    let origin = format!("dynamic, {}", directory.join("a.yaml").display());
+    assert_eq!((rows.len(), &rows[0]["origin"], &rows[0]["unit"]), (2, &json!(origin), &json!("process")));
+    let (ok, text, error) = host.run(&["polling", "--once", "--dry-run", "--json"], &[&dirs]);
+    assert!(ok, "{error}");
+    let told: Value = serde_json::from_str(&text).unwrap();
+    // Both namespaces have it, and it is polled once.
+    let samples = told["samples"].as_array().unwrap();
+    let sample = &samples[0];
+    assert_eq!(
+        (samples.len(), &sample["volume"], &sample["resource_id"]),
+        (1, &json!(7), &json!("node-1")),
+        "{told}"
+    );
+    let (ok, text, error) = host.run(&["check-config"], &[&dirs]);
+    assert!(ok, "{text}{error}");
+    // A definition that is wrong is left out; a file that holds no list stops the program.
+    define("b.yaml", "[{name: dynamic.other, sample_type: gauge, unit: B}]");
+    let (ok, _, error) = host.run(&["check-config"], &[&dirs]);
+    let words = "b.yaml: Error [Required fields ['endpoint_type', 'url_path', 'value_attribute'] not specified.] while \
+                 loading dynamic pollster [dynamic.other].";
+    assert!(!ok && error.contains(words), "{error}");
+    assert!(host.run(&["polling", "--once", "--dry-run"], &[&dirs]).0);
+    define("c.yaml", "name: dynamic.third");
+    let (ok, _, error) = host.run(&["polling", "--once", "--dry-run"], &[&dirs]);
+    assert!(!ok && error.contains("c.yaml: it must hold a list of pollsters"), "{error}");
 }
 
 #[test]

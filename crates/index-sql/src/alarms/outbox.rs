@@ -11,10 +11,12 @@ use uuid::Uuid;
 
 use super::rows::stored;
 use super::targets;
-use crate::session::{Session, query_one};
+use crate::session::{Dialect, Session, query_one};
 use crate::value::{Batch, ColumnType, Row, Value};
 use crate::{Failure, leases};
 
+/// PostgreSQL's channel on which new messages are told of.
+pub(crate) const NEWS: &str = "nephometer_outbox";
 const MESSAGES: [(&str, ColumnType); 11] = [
     ("id", ColumnType::Uuid),
     ("alarm_id", ColumnType::Text),
@@ -94,15 +96,25 @@ pub(super) async fn insert<'a>(
 ) -> Result<(), Failure> {
     let batch = batch(session.shared().clock.now(), messages.clone());
     session.insert("outbox", &batch).await?;
-    targets::expect(session, messages.map(due)).await
+    targets::expect(session, messages.map(due)).await?;
+    if batch.rows.is_empty() { Ok(()) } else { announce(session).await }
+}
+
+/// Tells those who deliver, once this transaction is there to be seen.
+async fn announce(session: &mut dyn Session) -> Result<(), Failure> {
+    match session.dialect() {
+        Dialect::Sqlite => Ok(()),
+        Dialect::Postgres => session.execute(&format!("NOTIFY {NEWS}"), &[]).await.map(drop),
+    }
 }
 
 /// Adds messages of which some may be known.
 pub(super) async fn add(session: &mut dyn Session, messages: &[NewDelivery]) -> Result<(), Failure> {
     let batch = batch(session.shared().clock.now(), messages.iter());
     let added = session.insert_new("outbox", "pk", &batch).await?;
-    let added = messages.iter().filter(|message| added.contains_key(&message.id));
-    targets::expect(session, added.map(due)).await
+    let fresh = messages.iter().filter(|message| added.contains_key(&message.id));
+    targets::expect(session, fresh.map(due)).await?;
+    if added.is_empty() { Ok(()) } else { announce(session).await }
 }
 
 /// A message whose row begins with [`COLUMNS`].
@@ -290,6 +302,9 @@ pub(super) async fn revive(session: &mut dyn Session, ids: &Option<Vec<Uuid>>) -
     let sql = format!("UPDATE outbox SET dead_at = NULL, attempts = 0 WHERE {condition}");
     let revived = session.execute(&sql, &[Value::Ints(keys)]).await?;
     targets::hasten(session, targets.into_iter()).await?;
+    if revived > 0 {
+        announce(session).await?;
+    }
     Ok(revived)
 }
 

@@ -1,5 +1,6 @@
 //! The contracts of alarms and leases: each method is one operation.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -8,6 +9,7 @@ use nephometer_drivers::{
     DeliveryEnd, IndexError, Lease, LeaseStore, NewDelivery, OutboxCounts, Page, Silence, Transition,
 };
 use nephometer_model::{Alarm, AlarmChange, AlarmCounts, AlarmId, AlarmState, Quota, Timestamp};
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::changes::Creation;
@@ -148,6 +150,10 @@ impl AlarmStore for SqlIndex {
 
     async fn add_deliveries(&self, messages: Vec<NewDelivery>) -> Result<(), AlarmStoreError> {
         self.change(messages, |session, messages| Box::pin(outbox::add(session, messages))).await
+    }
+
+    fn hear_of_deliveries(&self, wake: &Arc<Notify>) -> bool {
+        self.listen(outbox::NEWS, wake)
     }
 
     async fn dead_deliveries(&self, limit: u32) -> Result<Vec<Delivery>, AlarmStoreError> {

@@ -1,24 +1,35 @@
 //! New connections: with TLS or without it as the connection string says, and what to do where none comes about.
 
 use std::error::Error as _;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
+use std::sync::Weak;
 
 use deadpool_postgres::{Connect, PoolError};
 use nephometer_model::with_causes;
 use rustls::{AlertDescription, CertificateError};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
-use tokio_postgres::{Client, Config, Error, NoTls, Socket};
+use tokio_postgres::{AsyncMessage, Client, Config, Error, NoTls, Socket};
 
 use super::tls::{Mode, Tls};
 
-/// Connects for the pool.
+/// Connects for the pool, and for who listens.
 pub(super) struct Connector {
     pub(super) tls: Tls,
+    /// Woken by what is told on the channels that a connection listens to.
+    pub(super) wake: Weak<Notify>,
+}
+
+impl Connector {
+    /// Connections on which nobody listens.
+    pub(super) fn new(tls: Tls) -> Self {
+        Self { tls, wake: Weak::new() }
+    }
 }
 
 impl Connect for Connector {
@@ -29,16 +40,23 @@ impl Connect for Connector {
         let config = config.clone();
         Box::pin(async move {
             if self.tls.options().mode == Mode::Disable {
-                return open(&config, NoTls).await;
+                return open(&config, NoTls, &self.wake).await;
             }
-            let error = match open(&config, self.tls.clone()).await {
+            let error = match open(&config, self.tls.clone(), &self.wake).await {
                 Err(error) if self.tls.options().mode == Mode::Prefer && may_work_plainly(&error) => error,
                 outcome => return outcome,
             };
             let mut plain = config;
             plain.ssl_mode(SslMode::Disable);
-            open(&plain, NoTls).await.map_err(|_| error)
+            open(&plain, NoTls, &self.wake).await.map_err(|_| error)
         })
+    }
+}
+
+/// Wakes whoever still waits.
+pub(super) fn wake_up(wake: &Weak<Notify>) {
+    if let Some(wake) = wake.upgrade() {
+        wake.notify_one();
     }
 }
 
@@ -47,17 +65,25 @@ fn may_work_plainly(error: &Error) -> bool {
     error.code().is_none_or(|code| *code == SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
 }
 
-async fn open<T>(config: &Config, tls: T) -> Result<(Client, JoinHandle<()>), Error>
+async fn open<T>(config: &Config, tls: T, wake: &Weak<Notify>) -> Result<(Client, JoinHandle<()>), Error>
 where
     T: MakeTlsConnect<Socket> + Send,
     T::Stream: Send + 'static,
     T::TlsConnect: Send,
     <T::TlsConnect as TlsConnect<Socket>>::Future: Send,
 {
-    let (client, connection) = config.connect(tls).await?;
+    let (client, mut connection) = config.connect(tls).await?;
+    let wake = wake.clone();
     let driver = tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::warn!(reason = with_causes(&error), "a connection to PostgreSQL was lost");
+        while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
+            match message {
+                Ok(AsyncMessage::Notification(_)) => wake_up(&wake),
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(reason = with_causes(&error), "a connection to PostgreSQL was lost");
+                    return;
+                }
+            }
         }
     });
     Ok((client, driver))

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nephometer_drivers::AlarmStore as _;
 use nephometer_drivers::conformance::{NOW, alarms, leases};
 use nephometer_index_sql::{PostgresSettings, SqlIndex, SqliteSettings};
 use nephometer_model::ManualClock;
+use tokio::sync::Notify;
 
 use crate::support;
 
@@ -115,5 +117,23 @@ mod server {
     async fn fences_keep_former_holders_out() {
         let index = postgres().await;
         leases::fences_keep_former_holders_out(&index, &index, &sleep).await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn who_lost_its_connection_listens_again() {
+        let url = support::fresh_postgres().await;
+        let settings = PostgresSettings { connections: 1, ..PostgresSettings::at(url.clone()) };
+        let index = SqlIndex::connect_postgres(&settings, support::clock()).await.unwrap();
+        let wake = Arc::new(Notify::new());
+        assert!(index.hear_of_deliveries(&wake));
+        wake.notified().await;
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        let lost = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                    WHERE datname = current_database() AND query LIKE 'LISTEN %'";
+        assert_eq!(client.query(lost, &[]).await.unwrap().len(), 1);
+        wake.notified().await;
+        client.batch_execute("NOTIFY nephometer_outbox").await.unwrap();
+        wake.notified().await;
     }
 }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod api;
+mod batch;
 mod write;
 
 use std::sync::Arc;

@@ -34,6 +34,9 @@ const AGGREGATIONS: [&str; 14] = [
     "limit_ratio",
 ];
 
+/// A function that reads series which no selector names, to take labels from them.
+const READS_MORE: &str = "info";
+
 /// What is to come.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Want {
@@ -162,6 +165,9 @@ impl<'a> Rewriter<'a> {
             return Ok(Want::Operand);
         }
         if self.next_is(1, "(") {
+            if lower == READS_MORE {
+                return Err(PromqlError(format!("`{word}` reads series that no selector names")));
+            }
             self.at += 1;
             self.open();
             return Ok(Want::Operand);
@@ -250,8 +256,7 @@ impl<'a> Rewriter<'a> {
     /// Whether an operand begins behind this token.
     fn more_follows(&self) -> bool {
         self.peek(1).is_some_and(|token| match token.kind {
-            Kind::Word => !WORDS_BETWEEN.contains(&token.text.to_ascii_lowercase().as_str()),
-            Kind::Number | Kind::Text => true,
+            Kind::Word | Kind::Number | Kind::Text => true,
             Kind::Sign => matches!(token.text, "(" | "{" | "-" | "+"),
         })
     }

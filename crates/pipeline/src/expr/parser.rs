@@ -1,11 +1,13 @@
 //! A Pratt parser of expressions.
 
+mod atoms;
+mod trailers;
+
 use std::sync::Arc;
 
 use super::Expression;
-use super::ast::{Binary, Call, Clause, Comparison, Comprehension, Lambda, Made, Node, Target, Unary};
+use super::ast::{Binary, Comparison, Lambda, Node, Unary};
 use super::error::ExpressionSyntaxError;
-use super::fstring;
 use super::lexer::{Placed, Token, tokens};
 
 /// How deep expressions may be nested: evaluation goes as deep.
@@ -63,11 +65,16 @@ type Parsed<T = Node> = Result<T, ExpressionSyntaxError>;
 
 impl Parser<'_> {
     fn peek(&self) -> &Token {
-        &self.tokens[self.at].0
+        self.ahead(0)
+    }
+
+    /// The token so many behind the next one; behind the last, the end goes on.
+    fn ahead(&self, count: usize) -> &Token {
+        self.tokens.get(self.at + count).map_or(&Token::End, |(token, _)| token)
     }
 
     fn next(&mut self) -> Token {
-        let token = self.tokens[self.at].0.clone();
+        let token = self.peek().clone();
         self.at = (self.at + 1).min(self.tokens.len() - 1);
         token
     }
@@ -249,8 +256,7 @@ impl Parser<'_> {
             Token::Symbol(">") => Comparison::Greater,
             Token::Symbol(">=") => Comparison::GreaterOrEqual,
             Token::Name(word) => {
-                let then =
-                    |word: &str| matches!(&self.tokens[self.at + 1].0, Token::Name(next) if next == word);
+                let then = |word: &str| matches!(self.ahead(1), Token::Name(next) if next == word);
                 match word.as_str() {
                     "in" => Comparison::In,
                     "is" if then("not") => {
@@ -302,258 +308,6 @@ impl Parser<'_> {
             }
             _ => self.unexpected(),
         }
-    }
-
-    fn atom(&mut self) -> Parsed {
-        match self.peek().clone() {
-            Token::Int(value) => {
-                self.next();
-                Ok(Node::Int(value))
-            }
-            Token::Float(value) => {
-                self.next();
-                Ok(Node::Float(value))
-            }
-            Token::Text(_) | Token::FString { .. } => self.texts(),
-            Token::Name(name) => self.name_or_constant(&name),
-            Token::Symbol("(") => self.parentheses(),
-            Token::Symbol("[") => self.list(),
-            Token::Symbol("{") => self.map(),
-            _ => self.unexpected(),
-        }
-    }
-
-    fn name_or_constant(&mut self, name: &str) -> Parsed {
-        let node = match name {
-            "None" => Node::None,
-            "True" => Node::Bool(true),
-            "False" => Node::Bool(false),
-            _ if is_keyword(name) => return self.unexpected(),
-            _ => Node::Name(name.into()),
-        };
-        self.next();
-        Ok(node)
-    }
-
-    /// Texts that stand side by side are one.
-    fn texts(&mut self) -> Parsed {
-        let mut pieces = Vec::new();
-        let mut plain = String::new();
-        loop {
-            match self.peek().clone() {
-                Token::Text(text) => plain.push_str(&text),
-                Token::FString { text, raw } => {
-                    if !plain.is_empty() {
-                        pieces.push(super::ast::Piece::Text(std::mem::take(&mut plain).into()));
-                    }
-                    let read = fstring::pieces(&text, raw, self.depth + 1);
-                    pieces.extend(read.map_err(|error| {
-                        ExpressionSyntaxError::new(error.message, self.text, self.tokens[self.at].1)
-                    })?);
-                    // An f-string without values is text all the same.
-                    pieces.push(super::ast::Piece::Text("".into()));
-                }
-                _ if pieces.is_empty() => return Ok(Node::Text(plain.into())),
-                _ => {
-                    pieces.push(super::ast::Piece::Text(plain.into()));
-                    return Ok(Node::FString(pieces));
-                }
-            }
-            self.next();
-        }
-    }
-
-    fn parentheses(&mut self) -> Parsed {
-        self.next();
-        if self.eat(")") {
-            return Ok(Node::Tuple(Vec::new()));
-        }
-        let first = self.expression()?;
-        if self.is_word("for") {
-            let node = self.comprehension(Made::Generator, first, None)?;
-            self.expect(")")?;
-            return Ok(node);
-        }
-        let mut items = vec![first];
-        let mut tuple = false;
-        while self.eat(",") {
-            tuple = true;
-            if self.is_symbol(")") {
-                break;
-            }
-            items.push(self.expression()?);
-        }
-        self.expect(")")?;
-        match items.pop() {
-            Some(only) if !tuple => Ok(only),
-            last => {
-                items.extend(last);
-                Ok(Node::Tuple(items))
-            }
-        }
-    }
-
-    fn list(&mut self) -> Parsed {
-        self.next();
-        let mut items = Vec::new();
-        while !self.is_symbol("]") {
-            items.push(self.expression()?);
-            if items.len() == 1 && self.is_word("for") {
-                let node = self.comprehension(Made::List, items.remove(0), None)?;
-                self.expect("]")?;
-                return Ok(node);
-            }
-            if !self.eat(",") {
-                break;
-            }
-        }
-        self.expect("]")?;
-        Ok(Node::List(items))
-    }
-
-    fn map(&mut self) -> Parsed {
-        self.next();
-        let mut entries = Vec::new();
-        while !self.is_symbol("}") {
-            let key = self.expression()?;
-            if !self.is_symbol(":") {
-                return self.error("sets are not supported");
-            }
-            self.next();
-            let value = self.expression()?;
-            if entries.is_empty() && self.is_word("for") {
-                let node = self.comprehension(Made::Dict, key, Some(value))?;
-                self.expect("}")?;
-                return Ok(node);
-            }
-            entries.push((key, value));
-            if !self.eat(",") {
-                break;
-            }
-        }
-        self.expect("}")?;
-        Ok(Node::Dict(entries))
-    }
-
-    fn comprehension(&mut self, made: Made, element: Node, value: Option<Node>) -> Parsed {
-        let mut clauses = Vec::new();
-        while self.eat_word("for") {
-            let target = self.targets()?;
-            if !self.eat_word("in") {
-                return self.error("`in` is missing");
-            }
-            // A condition behind the items is the clause's.
-            let items = self.binding(binding::CONDITIONAL)?;
-            let mut conditions = Vec::new();
-            while self.eat_word("if") {
-                conditions.push(self.binding(binding::CONDITIONAL)?);
-            }
-            clauses.push(Clause { target, items, conditions });
-        }
-        Ok(Node::Comprehension(Box::new(Comprehension { made, element, value, clauses })))
-    }
-
-    fn targets(&mut self) -> Parsed<Target> {
-        let first = self.target()?;
-        if !self.is_symbol(",") {
-            return Ok(first);
-        }
-        let mut several = vec![first];
-        while self.eat(",") {
-            if self.is_word("in") {
-                break;
-            }
-            several.push(self.target()?);
-        }
-        Ok(Target::Several(several))
-    }
-
-    fn target(&mut self) -> Parsed<Target> {
-        if !self.eat("(") {
-            return Ok(Target::Name(self.name()?));
-        }
-        let inner = self.deeper(Self::targets)?;
-        self.expect(")")?;
-        Ok(inner)
-    }
-
-    /// Attributes, indexes and calls behind `node`.
-    fn trailers(&mut self, mut node: Node) -> Parsed {
-        for _ in self.depth..=MAX_DEPTH {
-            node = if self.eat(".") {
-                Node::Attribute(Box::new(node), self.name()?)
-            } else if self.eat("[") {
-                self.index(node)?
-            } else if self.eat("(") {
-                self.call(node)?
-            } else {
-                return Ok(node);
-            };
-        }
-        self.error("the expression is nested too deeply")
-    }
-
-    fn index(&mut self, node: Node) -> Parsed {
-        let mut parts = [None, None, None];
-        let mut at = 0;
-        while !self.is_symbol("]") {
-            if self.eat(":") {
-                at += 1;
-                if at > 2 {
-                    return self.unexpected();
-                }
-            } else if parts[at].is_none() {
-                parts[at] = Some(self.expression()?);
-                if at == 0 && self.is_symbol(",") {
-                    return self.error("indexes of several dimensions are not supported");
-                }
-            } else {
-                return self.unexpected();
-            }
-        }
-        self.expect("]")?;
-        let node = Box::new(node);
-        match parts {
-            [Some(index), None, None] if at == 0 => Ok(Node::Index(node, Box::new(index))),
-            [None, None, None] if at == 0 => self.error("an index is missing"),
-            parts => Ok(Node::Slice(node, Box::new(parts))),
-        }
-    }
-
-    fn call(&mut self, function: Node) -> Parsed {
-        let (mut arguments, mut named) = (Vec::new(), Vec::<(Arc<str>, Node)>::new());
-        while !self.is_symbol(")") {
-            if self.is_symbol("*") || self.is_symbol("**") {
-                return self.error("arguments behind stars are not supported");
-            }
-            let name = match (self.peek(), &self.tokens[self.at + 1].0) {
-                (Token::Name(name), Token::Symbol("=")) => Some(Arc::from(name.as_str())),
-                _ => None,
-            };
-            if let Some(name) = name {
-                self.at += 2;
-                if named.iter().any(|(known, _)| *known == name) {
-                    return self.error(format!("the argument `{name}` is there twice"));
-                }
-                named.push((name, self.expression()?));
-            } else if !named.is_empty() {
-                return self.error("an argument without name after one with a name");
-            } else {
-                let mut argument = self.expression()?;
-                if self.is_word("for") {
-                    argument = self.comprehension(Made::Generator, argument, None)?;
-                    if !arguments.is_empty() || !self.is_symbol(")") {
-                        return self.error("a generator beside other arguments needs parentheses");
-                    }
-                }
-                arguments.push(argument);
-            }
-            if !self.eat(",") {
-                break;
-            }
-        }
-        self.expect(")")?;
-        Ok(Node::Call(Box::new(Call { function, arguments, named })))
     }
 }
 

@@ -76,6 +76,11 @@ fn what_is_no_expression_is_refused() {
         "a..b",
         "*a",
         "a := 1",
+        "0(",
+        "f(a",
+        "f(a=",
+        "a not",
+        "a is",
     ] {
         assert!(Expression::compile(text).is_err(), "{text}");
     }
@@ -83,6 +88,18 @@ fn what_is_no_expression_is_refused() {
     assert!(Expression::compile(&"1+".repeat(3000)).is_err());
     assert!(Expression::compile(&"-".repeat(5000)).is_err());
     assert!(Expression::compile(&vec!["a"; 3000].join(".")).is_err());
+}
+
+#[test]
+fn an_expression_may_break_off_anywhere() {
+    for text in [
+        "f(a, b=lambda x, y=1: x not in y)[1:2:3].c if a is not b else {k: v for k, (v, w) in m if w}",
+        "-1.5e3 ** ~2 <= (a, *b) or [x for x in 'a' \"b\"] and f'{a!r:>{w}} {{' rb'x'",
+    ] {
+        for (end, _) in text.char_indices() {
+            drop(Expression::compile(&text[..end]));
+        }
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Values while an expression is evaluated. What came from JSON is looked at where it is, not copied.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::rc::Rc;
@@ -261,6 +262,38 @@ impl<'a> Value<'a> {
                 return Err(EvalError::of_type(format!("a {} is no value of data", other.type_name())));
             }
         })
+    }
+
+    /// The elements of a list, a tuple or what is made on demand.
+    pub(super) fn sequence(&self) -> Option<Cow<'_, [Value<'a>]>> {
+        match self {
+            Self::List(items) | Self::Tuple(items) | Self::Iterator(items) => Some(Cow::Borrowed(items)),
+            Self::JsonList(items) => Some(items.iter().map(Self::from_json).collect()),
+            _ => None,
+        }
+    }
+
+    /// A map, where it is one.
+    pub(super) fn as_dict(&self) -> Result<Option<Rc<Dict<'a>>>, EvalError> {
+        match self {
+            Self::Dict(dict) => Ok(Some(Rc::clone(dict))),
+            Self::JsonMap(map) => {
+                let mut dict = Dict::default();
+                for (key, value) in *map {
+                    dict.insert(Self::text(key), Self::from_json(value))?;
+                }
+                Ok(Some(Rc::new(dict)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Its text, where it is one.
+    pub(super) fn as_text(&self) -> Option<&Str<'a>> {
+        match self {
+            Self::Str(text) => Some(text),
+            _ => None,
+        }
     }
 }
 

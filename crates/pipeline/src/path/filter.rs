@@ -11,8 +11,10 @@ use crate::expr::{self, Fault};
 
 /// Whether `condition` holds for `datum`: it finds something, and that compares.
 pub(super) fn holds(finder: &mut Finder, condition: &Condition, datum: &Datum<'_>) -> Result<bool> {
+    let Some((comparison, constant)) = &condition.comparison else {
+        return Ok(!finder.find_whole(&condition.path, datum)?.is_empty());
+    };
     let found = finder.find(&condition.path, datum)?;
-    let Some((comparison, constant)) = &condition.comparison else { return Ok(!found.is_empty()) };
     let mut any = false;
     for datum in &found {
         let value = datum.value();

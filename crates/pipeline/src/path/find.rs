@@ -224,7 +224,7 @@ impl Finder {
             }
             Node::Descendants(left, right) => {
                 let mut found = Vec::new();
-                for inner in self.find(left, datum)? {
+                for inner in self.find_whole(left, datum)? {
                     self.descend(right, &inner, &mut found)?;
                 }
                 Ok(found)
@@ -232,7 +232,7 @@ impl Finder {
             Node::Where(left, right) => {
                 let mut found = Vec::new();
                 for inner in self.find(left, datum)? {
-                    if !self.find(right, &inner)?.is_empty() {
+                    if !self.find_whole(right, &inner)?.is_empty() {
                         found.push(inner);
                     }
                 }
@@ -260,6 +260,15 @@ impl Finder {
             Node::Split { separator, segment, most } => {
                 Ok(split(&datum.value(), *separator, *segment, *most))
             }
+        }
+    }
+
+    /// What `node` finds, where upstream does not go through that one by one: `sorted` of what cannot be sorted is found as
+    /// it is there, and an error everywhere else.
+    pub(super) fn find_whole<'a>(&mut self, node: &Node, datum: &Datum<'a>) -> Result<Vec<Datum<'a>>> {
+        match node {
+            Node::Sorted(keys) if !sort::can_be_sorted(keys, &datum.value()) => Ok(vec![datum.clone()]),
+            _ => self.find(node, datum),
         }
     }
 

@@ -46,6 +46,34 @@ impl Node {
         }
     }
 
+    /// How many nodes lie in each other.
+    pub(super) fn depth(&self) -> usize {
+        let of_operand = |operand: &Operand| match operand {
+            Operand::Path(node) => node.depth(),
+            Operand::Constant(_) => 0,
+        };
+        1 + match self {
+            Self::Child(left, right)
+            | Self::Descendants(left, right)
+            | Self::Where(left, right)
+            | Self::Union(left, right) => left.depth().max(right.depth()),
+            Self::Arithmetic(left, _, right) => of_operand(left).max(of_operand(right)),
+            Self::Filter(conditions) => {
+                conditions.iter().map(|condition| condition.path.depth()).max().unwrap_or(0)
+            }
+            Self::Sorted(keys) => keys.iter().map(|(path, _)| path.depth()).max().unwrap_or(0),
+            Self::Root
+            | Self::This
+            | Self::Parent
+            | Self::Fields(_)
+            | Self::Index(_)
+            | Self::Slice(..)
+            | Self::Len
+            | Self::Sub(_)
+            | Self::Split { .. } => 0,
+        }
+    }
+
     /// Whether it only goes from a value to its parts.
     fn goes_down(&self) -> bool {
         match self {

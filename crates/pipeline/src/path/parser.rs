@@ -1,5 +1,6 @@
 //! A Pratt parser of paths. Precedence is upstream's: arithmetic is the loosest and groups to the right, then from loose to
-//! tight `..`, `.`, `|`, `where`, and what stands in brackets.
+//! tight what stands in brackets (`a|b[0]` is `(a|b)[0]`), `..`, `.`, `|`, `where`. A number ends its operation unless another
+//! operator follows, so that `a + 1 . b` is `(a + 1).b`.
 
 use serde_json::Value;
 
@@ -23,10 +24,13 @@ pub(super) fn parse(text: &str) -> Parsed {
     }
     let mut parser = Parser { tokens: tokens(text)?, at: 0, depth: 0 };
     let node = parser.arithmetic()?;
-    match parser.peek() {
-        Token::End => Ok(node),
-        _ => parser.unexpected(),
+    if *parser.peek() != Token::End {
+        return parser.unexpected();
     }
+    if node.depth() > MAX_DEPTH {
+        return parser.error("the path is nested too deeply");
+    }
+    Ok(node)
 }
 
 struct Parser {
@@ -100,24 +104,46 @@ impl Parser {
 
     /// A path, or a number that stands alone.
     fn side(&mut self) -> Parsed<Side> {
-        let left = match self.number() {
+        let mut left = match self.number() {
             Some(number) => Side::Number(number),
             None => Side::Path(self.chain(0)?),
         };
-        let operator = match self.peek() {
-            Token::Symbol('+') => Operator::Add,
-            Token::Symbol('-') => Operator::Subtract,
-            Token::Symbol('*') => Operator::Multiply,
-            _ => return Ok(left),
-        };
+        // An operation that ended with a number is a path that may go on.
+        while let Some(operator) = self.operator() {
+            let node = self.operation(left, operator)?;
+            left = Side::Path(self.steps(node, 0)?);
+        }
+        Ok(left)
+    }
+
+    /// The operation of `left` with what stands behind the operator: a number, unless that is the left side of another
+    /// operation, or all the rest.
+    fn operation(&mut self, left: Side, operator: Operator) -> Parsed {
         self.next();
-        let right = self.deeper(Self::side)?;
+        let begin = self.at;
+        let right = match self.number() {
+            Some(number) if self.operator().is_none() => Side::Number(number),
+            _ => {
+                self.at = begin;
+                self.deeper(Self::side)?
+            }
+        };
         if let (Side::Number(left), Side::Number(right)) = (&left, &right)
             && left.is_f64() != right.is_f64()
         {
             return self.error("whole numbers and others cannot be mixed here");
         }
-        Ok(Side::Path(Node::Arithmetic(Box::new(operand(left)), operator, Box::new(operand(right)))))
+        Ok(Node::Arithmetic(Box::new(operand(left)), operator, Box::new(operand(right))))
+    }
+
+    /// The operator of arithmetic that is next, where one is.
+    fn operator(&self) -> Option<Operator> {
+        match self.peek() {
+            Token::Symbol('+') => Some(Operator::Add),
+            Token::Symbol('-') => Some(Operator::Subtract),
+            Token::Symbol('*') => Some(Operator::Multiply),
+            _ => None,
+        }
     }
 
     /// A number, where one begins here.
@@ -135,25 +161,31 @@ impl Parser {
     fn chain(&mut self, least: u8) -> Parsed {
         self.deeper(|parser| {
             let first = parser.step()?;
-            let mut left = parser.brackets(first)?;
-            // What grows to the left is as deep as it is long.
-            for _ in parser.depth..=MAX_DEPTH {
-                let (make, binds): (Make, u8) = match parser.peek() {
-                    Token::DoubleDot => (Node::Descendants, 1),
-                    Token::Symbol('.') => (Node::Child, 2),
-                    Token::Symbol('|') => (Node::Union, 3),
-                    Token::Where => (Node::Where, 5),
-                    _ => return Ok(left),
-                };
-                if binds <= least {
-                    return Ok(left);
-                }
-                parser.next();
-                let right = parser.chain(binds)?;
-                left = make(Box::new(left), Box::new(right));
-            }
-            parser.error("the path is nested too deeply")
+            parser.steps(first, least)
         })
+    }
+
+    /// `left` with the steps behind it whose operators bind more tightly than `least`.
+    fn steps(&mut self, mut left: Node, least: u8) -> Parsed {
+        loop {
+            let (make, binds): (Make, u8) = match self.peek() {
+                Token::Symbol('[') if least == 0 => {
+                    left = self.brackets(left)?;
+                    continue;
+                }
+                Token::DoubleDot => (Node::Descendants, 1),
+                Token::Symbol('.') => (Node::Child, 2),
+                Token::Symbol('|') => (Node::Union, 3),
+                Token::Where => (Node::Where, 5),
+                _ => return Ok(left),
+            };
+            if binds <= least {
+                return Ok(left);
+            }
+            self.next();
+            let right = self.chain(binds)?;
+            left = make(Box::new(left), Box::new(right));
+        }
     }
 
     fn step(&mut self) -> Parsed {
@@ -161,7 +193,7 @@ impl Parser {
             Token::Symbol('$') => Node::Root,
             Token::Symbol('@') => Node::This,
             Token::Symbol('*') => Node::Fields(vec!["*".to_owned()]),
-            Token::Operator(text) => self.operator(&text)?,
+            Token::Operator(text) => self.named_operator(&text)?,
             Token::Id(_) => return Ok(Node::Fields(self.names()?)),
             Token::Int(_) | Token::Float(_) => return self.constants(),
             Token::Symbol('(') => {
@@ -184,9 +216,9 @@ impl Parser {
 
     /// A number where a step is due: it begins an operation, which is that step.
     fn constants(&mut self) -> Parsed {
-        match self.deeper(Self::side)? {
-            Side::Path(node) => Ok(node),
-            Side::Number(_) => self.error("a number alone is no step: names of digits need quotes"),
+        match (self.number(), self.operator()) {
+            (Some(number), Some(operator)) => self.operation(Side::Number(number), operator),
+            _ => self.error("a number alone is no step: names of digits need quotes"),
         }
     }
 
@@ -227,24 +259,19 @@ impl Parser {
         Some(value)
     }
 
-    /// Brackets behind `node`.
-    fn brackets(&mut self, mut node: Node) -> Parsed {
-        for _ in self.depth..=MAX_DEPTH {
-            if !self.eat('[') {
-                return Ok(node);
+    /// `node` with the brackets behind it.
+    fn brackets(&mut self, node: Node) -> Parsed {
+        self.expect('[')?;
+        let inner = match self.peek() {
+            Token::Symbol('?') => {
+                self.next();
+                Node::Filter(self.conditions()?)
             }
-            let inner = match self.peek() {
-                Token::Symbol('?') => {
-                    self.next();
-                    Node::Filter(self.conditions()?)
-                }
-                Token::Sort { .. } => self.sorts()?,
-                _ => self.in_brackets()?,
-            };
-            self.expect(']')?;
-            node = Node::Child(Box::new(node), Box::new(inner));
-        }
-        self.error("the path is nested too deeply")
+            Token::Sort { .. } => self.sorts()?,
+            _ => self.in_brackets()?,
+        };
+        self.expect(']')?;
+        Ok(Node::Child(Box::new(node), Box::new(inner)))
     }
 
     fn sorts(&mut self) -> Parsed {
@@ -327,7 +354,7 @@ impl Parser {
     }
 
     /// What stands between backquotes.
-    fn operator(&self, text: &str) -> Parsed {
+    fn named_operator(&self, text: &str) -> Parsed {
         match text {
             "this" => Ok(Node::This),
             "parent" => Ok(Node::Parent),

@@ -14,6 +14,11 @@ use crate::expr;
 /// nothing decides.
 const FEW: usize = 64;
 
+/// Whether `value` is a list, or a map that is sorted by its keys.
+pub(super) fn can_be_sorted(keys: &[(Node, bool)], value: &Value) -> bool {
+    value.is_array() || (value.is_object() && keys.is_empty())
+}
+
 /// The elements of `datum` as one sorted list; of a map, its keys.
 pub(super) fn sorted<'a>(
     finder: &mut Finder,

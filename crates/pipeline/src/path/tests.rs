@@ -62,6 +62,35 @@ fn finds_what_definition_files_ask_for() {
     }
 }
 
+/// As upstream's grammar groups them.
+#[test]
+fn brackets_and_numbers_take_what_is_before_them() {
+    let value = json!({"a": [5, [6]], "b": [7, {"c": 8}], "t": "x", "n": 2});
+    for (path, expected) in [
+        ("a|b[0]", json!([5, 7])),
+        ("a|(b[0])", json!([[5, [6]], 7])),
+        ("a where `this`[0]", json!([5])),
+        ("$.n + $.b[0]", json!([9])),
+        ("$.t + 1 | n", json!([2])),
+        ("$.n + 1 . n", json!([])),
+        ("$.n + 1 .. n", json!([])),
+        ("$.n - 1 - 1 where n", json!([])),
+        ("$.n - 1 - $.n", json!([3])),
+        ("$.n . 1 + 2 | `this`", json!([3, 2])),
+        ("n | 1 + $.n . `this`", json!([2, 3])),
+        ("$.n - 1 | n - 1", json!([0, 1])),
+        ("$.n * 2[0:1] + 1", json!([5])),
+        ("n where `sorted`", json!([2])),
+        ("n.(`sorted`..`this`)", json!([2])),
+        ("b[?`sorted`].c", json!([8])),
+    ] {
+        assert_eq!(found(path, &value).map(Value::from), Ok(expected), "{path}");
+    }
+    for path in ["1 + 2.5", "(1) + 2", "1 + 2,b", "1 2", "a . 1", "a[?1 = 1]"] {
+        assert!(Path::compile(path).is_err(), "{path}");
+    }
+}
+
 #[test]
 fn what_is_no_path_is_refused() {
     for path in [
@@ -86,6 +115,9 @@ fn what_is_no_path_is_refused() {
     let deep = "(".repeat(1000);
     assert!(Path::compile(&deep).is_err());
     assert!(Path::compile(&vec!["a"; 1000].join(".")).is_err());
+    // Each part is short enough.
+    let nested = (0..20).fold("a".to_owned(), |inner, _| format!("({inner}){}", ".a".repeat(50)));
+    assert!(Path::compile(&nested).is_err());
 }
 
 #[test]

@@ -15,13 +15,24 @@ const SIGNED_HEADERS: &str = "host;x-amz-content-sha256;x-amz-date";
 
 /// Whose requests they are.
 #[derive(Debug, Clone)]
-pub(super) struct Keys {
-    pub(super) access: String,
-    pub(super) secret: Secret,
+pub(crate) struct Keys {
+    pub(crate) access: String,
+    pub(crate) secret: Secret,
 }
 
-/// The headers that sign a GET of `url` (whose query is in the order of its names) without a body.
+/// The headers that sign a GET of `url` (whose query is in the order of its names) without a body, for a gateway.
 pub(super) fn sign(keys: &Keys, url: &Url, now: Timestamp) -> Option<HeaderMap> {
+    sign_for(keys, url, now, REGION, SERVICE)
+}
+
+/// The same for any service of any region.
+pub(crate) fn sign_for(
+    keys: &Keys,
+    url: &Url,
+    now: Timestamp,
+    region: &str,
+    service: &str,
+) -> Option<HeaderMap> {
     let time = jiff::Timestamp::from_nanosecond(i128::from(now.ns())).ok()?.to_zoned(TimeZone::UTC);
     let (date, moment) = (time.strftime("%Y%m%d").to_string(), time.strftime("%Y%m%dT%H%M%SZ").to_string());
     let body = hex(digest::digest(&digest::SHA256, b"").as_ref());
@@ -32,9 +43,10 @@ pub(super) fn sign(keys: &Keys, url: &Url, now: Timestamp) -> Option<HeaderMap> 
         url.path(),
         canonical_query(url)
     );
-    let scope = format!("{date}/{REGION}/{SERVICE}/aws4_request");
+    let scope = format!("{date}/{region}/{service}/aws4_request");
     let hash = hex(digest::digest(&digest::SHA256, request.as_bytes()).as_ref());
-    let signature = hex(&signature(&keys.secret, &date, &format!("{ALGORITHM}\n{moment}\n{scope}\n{hash}")));
+    let text = format!("{ALGORITHM}\n{moment}\n{scope}\n{hash}");
+    let signature = hex(&signature(&keys.secret, [&date, region, service], &text));
     let access = &keys.access;
     let authorization = format!(
         "{ALGORITHM} Credential={access}/{scope}, SignedHeaders={SIGNED_HEADERS}, Signature={signature}"
@@ -56,9 +68,9 @@ fn canonical_query(url: &Url) -> String {
     pairs.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
-fn signature(secret: &Secret, date: &str, text: &str) -> Vec<u8> {
+fn signature(secret: &Secret, [date, region, service]: [&str; 3], text: &str) -> Vec<u8> {
     let first = format!("AWS4{}", secret.expose()).into_bytes();
-    let steps = [date, REGION, SERVICE, "aws4_request", text];
+    let steps = [date, region, service, "aws4_request", text];
     steps.iter().fold(first, |key, step| {
         hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &key), step.as_bytes()).as_ref().to_vec()
     })

@@ -14,6 +14,8 @@ use nephometer_polling::{LocalNode, Namespace, Plugins, snmp};
 
 use crate::config::Config;
 
+use super::dynamic;
+
 /// Namespaces that have pollsters of their own.
 pub(crate) const KNOWN: [&str; 3] = ["compute", "central", "ipmi"];
 
@@ -34,11 +36,16 @@ impl Opener<'_> {
             "compute" => compute(self.config, self.cloud)?,
             "central" => with_machines(self.central()?),
             "ipmi" => ipmi(&self.config.ipmi),
-            unknown => {
-                tracing::warn!("polling.namespaces: nothing is known of {unknown}");
-                Plugins::default()
-            }
+            _ => Plugins::default(),
         };
+        let cloud: Arc<dyn CloudReader> = match self.cloud {
+            Some(cloud) => Arc::clone(cloud),
+            None => Arc::new(NoCloud),
+        };
+        dynamic::add(&mut plugins, name, self.config, &cloud, self.clock)?;
+        if !KNOWN.contains(&name) && plugins.pollsters.is_empty() {
+            tracing::warn!("polling.namespaces: nothing is known of {name}");
+        }
         plugins.discoveries.push(Arc::new(LocalNode::new(self.config.polling.host())));
         Ok(Namespace { name: name.into(), plugins })
     }

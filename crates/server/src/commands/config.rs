@@ -6,6 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use nephometer_model::{Clock, SystemClock};
 use nephometer_openstack::policy::{ALARM_RULES, METRIC_RULES};
+use nephometer_pipeline::resources::ResourceDefinitions;
 
 use crate::certificates::Certificates;
 use crate::cli::{CheckConfigArgs, ConfigCommand, GlobalArgs};
@@ -56,6 +57,7 @@ pub(super) fn check(args: &CheckConfigArgs, global: &GlobalArgs) -> Result<()> {
     PolicyFile::load(&ALARM_RULES, &config.alarm_policy)?;
     config.index.open(&config.storage.data_dir)?;
     config.measure_link.open()?;
+    crate::collection::dynamic::check(&config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let collection = Collection::open(&config, &Arc::new(SystemClock::new()))?;
     let (plan, _) = collection.plan()?;
@@ -63,6 +65,11 @@ pub(super) fn check(args: &CheckConfigArgs, global: &GlobalArgs) -> Result<()> {
         eprintln!("polling.yaml: {warning}");
     }
     parsed(&files::PIPELINE.find(&config.pipeline.cfg_file)?)?;
+    let resources = files::RESOURCES.find(&config.publisher.resources_definition_file)?;
+    let definitions = ResourceDefinitions::parse(&resources.text).with_context(|| resources.place())?;
+    for problem in definitions.problems() {
+        eprintln!("{}: {problem}", resources.place());
+    }
     Recognition::open(&config, Arc::clone(&clock))?;
     let named = if args.services.is_empty() { &[&services::SERVE] } else { args.services.as_slice() };
     for service in named {

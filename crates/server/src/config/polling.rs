@@ -33,6 +33,8 @@ pub(crate) struct PollingSection {
     pub(crate) namespaces: Vec<String>,
     /// polling.yaml; empty for the first that is found.
     pub(crate) cfg_file: String,
+    /// Directories with files that define pollsters; those that are not there hold none.
+    pub(crate) pollsters_definitions_dirs: Vec<String>,
     /// This host's name; empty for what the system calls it.
     pub(crate) host: String,
     /// What samples say they come from.
@@ -75,6 +77,9 @@ impl Default for PollingSection {
             enabled: true,
             namespaces: ["compute", "central"].map(str::to_owned).to_vec(),
             cfg_file: String::new(),
+            pollsters_definitions_dirs: ["/etc/nephometer/pollsters.d", "/etc/ceilometer/pollsters.d"]
+                .map(str::to_owned)
+                .to_vec(),
             host: String::new(),
             sample_source: "openstack".to_owned(),
             deliver_by: SamplesBy::default(),

@@ -8,7 +8,6 @@ use super::upstream::Fate::{Gone, Key, Mapped};
 use super::upstream::Form::{Boolean, Integer, List, Natural, Number, Secret, Text};
 use super::upstream::{Row, Source, Upstream, parse_bool, row};
 
-const NO_PIPELINES: &str = "samples go to gnocchi:// as upstream's default pipeline has them";
 const USER: &str = "service_credentials";
 const NO_WORKERS: &str = "one process uses all processors";
 const NO_COORDINATION: &str = "agents divide their work by leases in the index, where index.url is the same PostgreSQL for all (polling.divide_work)";
@@ -48,13 +47,13 @@ const OWN: &[Row] = &[
         "256",
         Key("user_metadata", "reserved_metadata_length", Natural),
     ),
-    row("DEFAULT", "pipeline_cfg_file", "pipeline.yaml", Gone(NO_PIPELINES)),
+    row("DEFAULT", "pipeline_cfg_file", "pipeline.yaml", Mapped),
     row("DEFAULT", "event_pipeline_cfg_file", "event_pipeline.yaml", Gone(NOTIFICATION)),
     row(
         "DEFAULT",
         "pollsters_definitions_dirs",
         "/etc/ceilometer/pollsters.d",
-        Gone("pollsters that are defined in files are not part of this version"),
+        Key("polling", "pollsters_definitions_dirs", List),
     ),
     row("DEFAULT", "polling_namespaces", "compute,central", Key("polling", "namespaces", List)),
     row("DEFAULT", "hypervisor_inspector", "libvirt", Gone("libvirt is the only one")),
@@ -96,12 +95,7 @@ const OWN: &[Row] = &[
         "1",
         Key("polling", "threads_to_process_pollsters", Natural),
     ),
-    row(
-        "polling",
-        "pollsters_definitions_dirs",
-        "",
-        Gone("pollsters that are defined in files are not part of this version"),
-    ),
+    row("polling", "pollsters_definitions_dirs", "", Key("polling", "pollsters_definitions_dirs", List)),
     row("compute", "instance_discovery_method", "libvirt_metadata", Mapped),
     row(
         "compute",
@@ -239,10 +233,15 @@ fn special(source: &Source<'_>, document: &mut Document) {
 
 /// Definition files; relative ones are looked for where oslo.config looks.
 fn files(source: &Source<'_>, document: &mut Document) {
-    let Some(file) = source.get("polling", "cfg_file") else { return };
     let directory = Path::new(source.path).parent().unwrap_or(Path::new(""));
-    let path = directory.join(&file).display().to_string();
-    document.section("polling").set("cfg_file", path, "[polling] cfg_file, which must exist");
+    for (section, option, ours) in
+        [("polling", "cfg_file", "polling"), ("DEFAULT", "pipeline_cfg_file", "pipeline")]
+    {
+        if let Some(file) = source.get(section, option) {
+            let path = directory.join(&file).display().to_string();
+            document.section(ours).set("cfg_file", path, &format!("[{section}] {option}, which must exist"));
+        }
+    }
 }
 
 /// Where polled samples go: upstream's agents send them to the notification agent.

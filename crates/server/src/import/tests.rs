@@ -248,6 +248,8 @@ fn every_key_that_a_table_names_is_ours_in_that_form() {
 /// A `ceilometer.conf` as deployments have it.
 const DEPLOYED_CEILOMETER: &str = "\
 [DEFAULT]
+pollsters_definitions_dirs = /etc/ceilometer/pollsters.d
+pollsters_definitions_dirs = /srv/pollsters
 transport_url = rabbit://openstack:hush@10.0.0.1:5672//
 pipeline_cfg_file = pipeline.yaml
 polling_namespaces = compute,ipmi
@@ -296,12 +298,14 @@ fn a_deployed_ceilometer_polls_as_it_did() {
     let polling = &config.polling;
     assert_eq!(polling.namespaces, ["compute", "ipmi"]);
     assert_eq!((polling.batch_size, polling.cfg_file.as_str()), (100, "/etc/ceilometer/polling.yaml"));
+    assert_eq!(config.pipeline.cfg_file, "/etc/ceilometer/pipeline.yaml");
     assert!(
         polling.identity_name_discovery
             && polling.enable_prometheus_exporter
             && polling.allow_insecure_listen
     );
     assert_eq!(polling.prometheus_listen_addresses, ["0.0.0.0:9101", "[::1]:9101"]);
+    assert_eq!(polling.pollsters_definitions_dirs, ["/etc/ceilometer/pollsters.d", "/srv/pollsters"]);
     assert_eq!(config.publisher.polling_topic, "telemetry");
     let credentials = &config.service_credentials.session;
     assert_eq!((credentials.interface.as_str(), credentials.region_name.as_str()), ("internal", "one"));

@@ -1,7 +1,9 @@
 //! Messages and their deliveries. Time passes when `wait` is called.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::fixtures::{after, alarm, make, message, remove, transition};
@@ -33,6 +35,7 @@ macro_rules! for_each_outbox_behaviour {
             messages_of_a_group_go_together
             messages_of_a_group_keep_the_order_of_their_alarm
             messages_of_a_group_are_tried_again_together
+            messages_wake_who_delivers
         }
     };
 }
@@ -376,4 +379,25 @@ pub async fn messages_of_a_group_are_tried_again_together(
     assert_eq!(take(store, 9).await, []);
     assert_eq!(store.revive_deliveries(None).await.unwrap(), 1);
     assert_eq!(take(store, 9).await, [6, 7]);
+}
+
+/// Where the database tells of messages, it does so whatever puts them there; a test that waits for ever has failed.
+pub async fn messages_wake_who_delivers(store: &dyn AlarmStore, leases: &dyn LeaseStore, _: Wait<'_>) {
+    let wake = Arc::new(Notify::new());
+    if !store.hear_of_deliveries(&wake) {
+        return;
+    }
+    wake.notified().await;
+    store.add_deliveries(vec![message(1, 1, "a")]).await.unwrap();
+    wake.notified().await;
+    let made = make(store, alarm(1)).await;
+    let deliveries = vec![message(2, 1, "b")];
+    store.apply(vec![Transition { deliveries, ..transition(&made) }]).await.unwrap();
+    wake.notified().await;
+    live(leases, &[1]).await;
+    assert_eq!(take(store, 9).await, [1, 2]);
+    end(store, 1, DeliveryEnd::Dead { error: "no".to_owned() }).await;
+    assert_eq!(store.revive_deliveries(None).await.unwrap(), 1);
+    wake.notified().await;
+    assert_eq!(take(store, 9).await, [1]);
 }

@@ -9,6 +9,7 @@ use nephometer_drivers::{
 use nephometer_model::{AttributeValue, NewArchivePolicy, PolicyItemSpec, Timespan};
 use serde_json::{Map, Value, json};
 
+use super::batch::Batch;
 use super::{GnocchiApi, answer};
 use crate::keystone::{Request, segment};
 
@@ -109,7 +110,7 @@ impl MetricWriter for GnocchiWriter {
 
     async fn write(&self, measures: &[NamedMeasures]) -> Result<(), MetricWriteError> {
         let request = Request::new(Method::POST, "metric", "/v1/batch/resources/metrics/measures");
-        let request = request.query("create_metrics", "True").json(&batch(measures)).repeatable();
+        let request = request.query("create_metrics", "True").json(&Batch::of(measures)).repeatable();
         self.ask(request).await.map(drop)
     }
 
@@ -153,42 +154,6 @@ impl MetricWriter for GnocchiWriter {
             ids.extend(page.iter().filter_map(|resource| resource["id"].as_str().map(str::to_owned)));
         }
     }
-}
-
-/// Measures by resource and metric.
-fn batch(measures: &[NamedMeasures]) -> Map<String, Value> {
-    let mut resources = Map::new();
-    for named in measures {
-        let value = |value: f64| match value.is_finite() {
-            true => json!(value),
-            // JSON has no numbers for these; Gnocchi reads them from texts.
-            false => json!(value.to_string()),
-        };
-        let list: Vec<_> = named
-            .measures
-            .iter()
-            .map(|(time, number)| json!({"timestamp": time.isoformat(), "value": value(*number)}))
-            .collect();
-        let metrics = resources.entry(named.resource_id.as_str()).or_insert_with(|| json!({}));
-        match &mut metrics[named.metric.as_str()] {
-            Value::Object(known) => {
-                if let Some(Value::Array(known)) = known.get_mut("measures") {
-                    known.extend(list);
-                }
-            }
-            place => {
-                let mut metric = json!({"measures": list});
-                if let Some(policy) = &named.archive_policy {
-                    metric["archive_policy_name"] = json!(policy);
-                }
-                if let Some(unit) = &named.unit {
-                    metric["unit"] = json!(unit);
-                }
-                *place = metric;
-            }
-        }
-    }
-    resources
 }
 
 fn policy_item(item: &PolicyItemSpec) -> Value {

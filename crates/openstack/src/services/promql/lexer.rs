@@ -38,7 +38,7 @@ pub(super) fn tokens(query: &str) -> Result<Vec<Token<'_>>, String> {
                 continue;
             }
             '#' => {
-                start += rest.find('\n').unwrap_or(rest.len());
+                start += comment(rest)?;
                 continue;
             }
             '"' | '\'' | '`' => (Kind::Text, string(rest, first)?),
@@ -63,6 +63,18 @@ pub(super) fn tokens(query: &str) -> Result<Vec<Token<'_>>, String> {
         start += length;
     }
     Ok(tokens)
+}
+
+/// The length of a comment up to the end of its line. Prometheus ends it at a carriage return, too, and others do not: what
+/// is behind one would be read in two ways.
+fn comment(text: &str) -> Result<usize, String> {
+    let line = text.split('\n').next().unwrap_or(text);
+    let ended = line.len() < text.len();
+    let said = if ended { line.strip_suffix('\r').unwrap_or(line) } else { line };
+    if said.contains('\r') {
+        return Err("a comment has a carriage return in it".to_owned());
+    }
+    Ok(line.len())
 }
 
 fn while_name(text: &str) -> usize {

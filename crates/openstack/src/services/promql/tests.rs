@@ -41,13 +41,17 @@ fn every_selector_asks_for_the_label() {
             r#"label_replace(x, "a", "$1", "b", "(y{z})")"#,
             r#"label_replace(x{project="S"}, "a", "$1", "b", "(y{z})")"#,
         ),
+        ("x # y\r\n + z", "x{project=\"S\"} # y\r\n + z{project=\"S\"}"),
+        ("x\r+ z # y", "x{project=\"S\"}\r+ z{project=\"S\"} # y"),
+        ("info", r#"info{project="S"}"#),
         ("x # y\n + z", "x{project=\"S\"} # y\n + z{project=\"S\"}"),
         // Words of the language may be metrics.
         ("sum", r#"sum{project="S"}"#),
         ("by + offset", r#"by{project="S"} + offset{project="S"}"#),
         ("and and or", r#"and{project="S"} and or{project="S"}"#),
         ("a + bool", r#"a{project="S"} + bool{project="S"}"#),
-        ("a + bool and b", r#"a{project="S"} + bool{project="S"} and b{project="S"}"#),
+        ("a > bool and and b", r#"a{project="S"} > bool and{project="S"} and b{project="S"}"#),
+        ("a * on(l) group_left or", r#"a{project="S"} * on(l) group_left or{project="S"}"#),
         ("inf{}", r#"inf{project="S"}"#),
         (r#"x{or="1"}"#, r#"x{project="S",or="1"}"#),
         ("SUM(x) BY (a)", r#"SUM(x{project="S"}) BY (a)"#),
@@ -78,6 +82,12 @@ fn what_is_odd_is_refused() {
         "x @ y",
         "x;y",
         "()",
+        "a > bool and b",
+        "x # y\r or z",
+        "x # y\r\r\n or z",
+        "x # y\r",
+        "info(x)",
+        "Info(x, {a=~\".+\"})",
     ] {
         assert!(narrow(query, "project", "S").is_err(), "{query}");
     }

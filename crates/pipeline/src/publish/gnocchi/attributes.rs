@@ -1,6 +1,6 @@
 //! What is known of resources' attributes, so that only what has changed is written.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use nephometer_model::Clock;
 use quick_cache::sync::Cache;
@@ -16,12 +16,16 @@ const KEPT_NS: u64 = 3600 * 1_000_000_000;
 #[derive(Clone)]
 struct Entry {
     attributes: Vec<(u64, u64)>,
+    /// Metadata of samples that these were taken from lately. Samples of one reading share them: a guest's have few.
+    read: [Weak<Map<String, Value>>; READ],
     until_ns: u64,
 }
 
+const READ: usize = 2;
+
 /// Attributes by resource. Those of several samples add up: a sample that says less takes nothing away.
 pub(super) struct KnownAttributes {
-    resources: Cache<String, Entry>,
+    resources: Cache<String, Arc<Entry>>,
     clock: Arc<dyn Clock>,
 }
 
@@ -34,8 +38,14 @@ impl KnownAttributes {
         Self { resources: Cache::new(RESOURCES), clock }
     }
 
-    fn entry(&self, resource: &str) -> Option<Entry> {
+    fn entry(&self, resource: &str) -> Option<Arc<Entry>> {
         self.resources.get(resource).filter(|entry| self.clock.monotonic_ns() < entry.until_ns)
+    }
+
+    /// Whether all attributes that `metadata` has are known: it was read before.
+    pub(super) fn is_read(&self, resource: &str, metadata: &Arc<Map<String, Value>>) -> bool {
+        let is_it = |read: &Weak<_>| std::ptr::eq(read.as_ptr(), Arc::as_ptr(metadata));
+        self.entry(resource).is_some_and(|entry| entry.read.iter().any(is_it))
     }
 
     /// Those of `attributes` that are not known to be so.
@@ -46,11 +56,22 @@ impl KnownAttributes {
         changed.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
-    /// Notes what has been written.
-    pub(super) fn note(&self, resource: &str, written: &Map<String, Value>) {
+    /// Notes what has been written, and the metadata of which all is written now.
+    pub(super) fn note(
+        &self,
+        resource: &str,
+        written: &Map<String, Value>,
+        read: Option<&Arc<Map<String, Value>>>,
+    ) {
         // Uneven, so that what became known together is not forgotten together.
         let until_ns = self.clock.monotonic_ns() + KEPT_NS / 2 + xxh3_64(resource.as_bytes()) % (KEPT_NS / 2);
-        let mut entry = self.entry(resource).unwrap_or(Entry { attributes: Vec::new(), until_ns });
+        let entry = self.entry(resource).map(Arc::unwrap_or_clone);
+        let mut entry =
+            entry.unwrap_or_else(|| Entry { attributes: Vec::new(), read: Default::default(), until_ns });
+        if let Some(metadata) = read {
+            entry.read.rotate_right(1);
+            entry.read[0] = Arc::downgrade(metadata);
+        }
         for (name, value) in written {
             let (name, value) = hashes(name, value);
             match entry.attributes.iter_mut().find(|(known, _)| *known == name) {
@@ -58,7 +79,7 @@ impl KnownAttributes {
                 None => entry.attributes.push((name, value)),
             }
         }
-        self.resources.insert(resource.to_owned(), entry);
+        self.resources.insert(resource.to_owned(), Arc::new(entry));
     }
 
     /// Forgets a resource that is made anew.

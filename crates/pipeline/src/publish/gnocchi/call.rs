@@ -97,12 +97,13 @@ impl GnocchiPublisher {
         if let Some(user) = &group.user_id {
             attributes.insert("user_id".to_owned(), Value::from(&**user));
         }
-        attributes.extend(group.attributes.clone());
+        let own = group.all_attributes();
+        attributes.extend(own.clone());
         let resource_type = group.definition.resource_type();
         match self.writer.create_resource(resource_type, &attributes).await {
             Ok(Made::New) => {
                 self.known.forget(&group.id);
-                self.known.note(&group.id, &group.attributes);
+                self.known.note(&group.id, &own, group.read.as_ref());
                 Ok(None)
             }
             Ok(Made::Existing) => Ok(None),
@@ -122,6 +123,8 @@ impl GnocchiPublisher {
             let changed = self.known.changed(&group.id, &group.attributes);
             if !changed.is_empty() {
                 changes.push(Box::pin(self.change(group, changed)));
+            } else if group.read.is_some() {
+                self.known.note(&group.id, &changed, group.read.as_ref());
             }
         }
         futures::stream::iter(changes).buffer_unordered(AT_ONCE).try_collect().await
@@ -138,7 +141,7 @@ impl GnocchiPublisher {
                 "attributes of a resource are not taken"
             ),
         }
-        self.known.note(&group.id, &changed);
+        self.known.note(&group.id, &changed, group.read.as_ref());
         Ok(())
     }
 }

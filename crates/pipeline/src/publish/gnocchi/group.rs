@@ -9,6 +9,7 @@ use nephometer_model::{Sample, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::GnocchiPublisher;
+use super::attributes::KnownAttributes;
 use crate::RefusedSample;
 use crate::resources::ResourceDefinition;
 
@@ -23,7 +24,9 @@ pub(super) struct Group<'a> {
     /// Attributes that samples have, `project_id` among them; the last sample that has one counts.
     pub(super) attributes: Map<String, Value>,
     /// The metadata that attributes were last taken from.
-    read: Option<Arc<Map<String, Value>>>,
+    pub(super) read: Option<Arc<Map<String, Value>>>,
+    /// Metadata whose attributes the service has already.
+    known: Option<Arc<Map<String, Value>>>,
     pub(super) metrics: Vec<MetricGroup>,
 }
 
@@ -63,6 +66,7 @@ impl<'a> Groups<'a> {
                     let Some(group) = groups.0.get_mut(place) else { continue };
                     let policy = metric.archive_policy(publisher.options.archive_policy.as_deref());
                     group.add(index, sample, policy, (time, value));
+                    group.read_attributes(sample, &publisher.known);
                 }
                 Err(reason) => refused.push(RefusedSample { index, reason }),
             }
@@ -78,6 +82,7 @@ impl<'a> Groups<'a> {
             user_id: sample.user_id.clone(),
             attributes: Map::new(),
             read: None,
+            known: None,
             metrics: Vec::new(),
         });
         self.0.len() - 1
@@ -86,7 +91,6 @@ impl<'a> Groups<'a> {
 
 impl Group<'_> {
     fn add(&mut self, index: usize, sample: &Sample, policy: &str, measure: (Timestamp, f64)) {
-        self.read_attributes(sample);
         let metric = match self.metrics.iter().position(|metric| metric.measures.metric == *sample.name) {
             Some(place) => &mut self.metrics[place],
             None => {
@@ -100,7 +104,7 @@ impl Group<'_> {
     }
 
     /// Takes attributes from a sample, once where samples share what they are taken from.
-    fn read_attributes(&mut self, sample: &Sample) {
+    fn read_attributes(&mut self, sample: &Sample, known: &KnownAttributes) {
         let project = sample.project_id.as_deref().map(Value::from);
         if let Some(project) = project.filter(|project| self.attributes.get("project_id") != Some(project)) {
             self.attributes.insert("project_id".to_owned(), project);
@@ -108,16 +112,31 @@ impl Group<'_> {
         if self.definition.has_no_attributes() {
             return;
         }
-        let alone = self.definition.reads_metadata_alone();
-        if alone && self.read.as_ref().is_some_and(|read| Arc::ptr_eq(read, &sample.metadata)) {
+        if !self.definition.reads_metadata_alone() {
+            self.attributes.extend(self.definition.attributes(&Value::Object(sample.to_map())));
             return;
         }
-        let root = match alone {
-            true => json!({"resource_metadata": *sample.metadata}),
-            false => Value::Object(sample.to_map()),
-        };
-        self.attributes.extend(self.definition.attributes(&root));
-        self.read = Some(Arc::clone(&sample.metadata));
+        let metadata = &sample.metadata;
+        let is_it = |other: &Option<Arc<_>>| other.as_ref().is_some_and(|other| Arc::ptr_eq(other, metadata));
+        if is_it(&self.read) || is_it(&self.known) {
+            return;
+        }
+        if known.is_read(&self.id, metadata) {
+            self.known = Some(Arc::clone(metadata));
+        } else {
+            self.attributes.extend(self.definition.attributes(&json!({"resource_metadata": **metadata})));
+            self.read = Some(Arc::clone(metadata));
+        }
+    }
+
+    /// All attributes, those that the service should have already among them.
+    pub(super) fn all_attributes(&self) -> Map<String, Value> {
+        let known = self.known.as_ref();
+        let mut all = known.map_or_else(Map::new, |metadata| {
+            self.definition.attributes(&json!({"resource_metadata": **metadata}))
+        });
+        all.extend(self.attributes.clone());
+        all
     }
 }
 

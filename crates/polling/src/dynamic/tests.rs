@@ -1,0 +1,7 @@
+//! Pollsters over real connections and commands.
+
+mod api;
+mod definitions;
+mod extras;
+mod polls;
+mod recorded;
