@@ -41,6 +41,8 @@ class Agent:
             "storage.data_dir": os.path.join(self.directory.name, "data"), "polling.cfg_file": polling,
             "polling.namespaces": '["central"]', "polling.jitter_seconds": "0",
             "metric_api.auth_mode": "basic", "metric_api.max_limit": "10000", "alarm_api.listen": "", "admin.listen": "",
+            # A service that hangs is not waited for longer.
+            "service_credentials.timeout": "10",
             "self_monitoring.enabled": "false", "statsd.enabled": "false", "service_credentials.auth_url": identity.url,
             "service_credentials.username": POLLER, "service_credentials.password": f"pw-{POLLER}",
             "service_credentials.project_name": "service", "service_credentials.default_domain_name": "Default",

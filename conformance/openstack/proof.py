@@ -1,6 +1,7 @@
 """What is proven of the agent."""
 
 import json
+import signal
 import time
 from collections.abc import Callable, Iterable
 
@@ -104,20 +105,23 @@ def _after_a_cycle(store: Store, key: Key) -> dict[Key, Reading]:
     return store.readings()
 
 
-def outage(tally: Outcome, store: Store, cinder: Cinder) -> None:
-    """A service that is away costs its own meters, until it is back."""
+def outages(tally: Outcome, store: Store, cinder: Cinder) -> None:
+    """A service that is away or hangs costs its own meters, until it is back."""
     readings = store.readings()
     image = next(key for key in readings if key[0] == "image.size" and _lives(readings, key))
     volume = next(key for key in readings if key[0] == "volume.size" and _lives(readings, key))
-    cinder.programs.stop("cinder")
-    first = _after_a_cycle(store, image)
-    second = _after_a_cycle(store, image)
-    tally.check("images are measured while Cinder is away", second[image].at > first[image].at)
-    tally.equal("volumes are not", second[volume].at, first[volume].at)
-    cinder.serve()
-    eventually(lambda: store.readings()[volume].at > second[volume].at)
-    third = store.readings()
-    tally.check("volumes are measured again", third[volume].at > second[volume].at, second[volume].at)
+    process = cinder.programs.running["cinder"]
+    for how, begin, end in (("hangs", lambda: process.send_signal(signal.SIGSTOP), lambda: process.send_signal(signal.SIGCONT)),
+                            ("is away", lambda: cinder.programs.stop("cinder"), cinder.serve)):
+        begin()
+        first = _after_a_cycle(store, image)
+        second = _after_a_cycle(store, image)
+        tally.check(f"images are measured while Cinder {how}", second[image].at > first[image].at)
+        tally.equal(f"volumes are not while Cinder {how}", second[volume].at, first[volume].at)
+        end()
+        eventually(lambda at=second[volume].at: store.readings()[volume].at > at)
+        third = store.readings()
+        tally.check(f"volumes are measured again after Cinder {how}", third[volume].at > second[volume].at, second[volume].at)
 
 
 def _lives(readings: dict[Key, Reading], key: Key) -> bool:

@@ -4,10 +4,10 @@
 
 Members of two projects make images, volumes, snapshots, backups, networks, VPNs, firewalls and objects through the APIs;
 `nephometer serve` polls them every five seconds, and the store is asked what has arrived: each meter with its resource, type,
-unit, value and owner. Then things change, and a service goes away and comes back. Ceilometer's own agent polls the same cloud,
+unit, value and owner. Then things change, and a service hangs and goes away. Ceilometer's own agent polls the same cloud,
 and its samples are compared with ours, field by field. Lists are given in pages of two.
 
-Needs root or a user who may start RabbitMQ and PostgreSQL; takes about five minutes, and as long again for the first time.
+Needs root or a user who may start RabbitMQ and PostgreSQL; takes four to seven minutes, the first time a few more.
 CLOUD_KEEP=1 keeps the services' logs after a failure. Ends with 'N passed, N failed'.
 """
 
@@ -80,8 +80,8 @@ def prove(cloud: Cloud, program: str, tally: Outcome) -> None:
                 say("all of it is in the store")
                 proof.changes(tally, store, things)
                 say("what changes is seen")
-                proof.outage(tally, store, cloud.cinder)
-                say("a service was away and is back")
+                proof.outages(tally, store, cloud.cinder)
+                say("a service hung, was away, and is back")
             finally:
                 (cloud.programs.root / "nephometer.log").write_text(server.log_tail(1 << 20), encoding="utf-8")
 
