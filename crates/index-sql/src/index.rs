@@ -31,7 +31,7 @@ pub struct SqlIndex {
 
 enum Database {
     Sqlite(SqliteDatabase),
-    Postgres(PostgresDatabase),
+    Postgres(Box<PostgresDatabase>),
 }
 
 fn shared(clock: Arc<dyn Clock>) -> Arc<Shared> {
@@ -52,8 +52,8 @@ impl SqlIndex {
         settings: &PostgresSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, OpenError> {
-        let database = Database::Postgres(PostgresDatabase::connect(settings, shared(clock)).await?);
-        Ok(Self { database })
+        let database = PostgresDatabase::connect(settings, shared(clock)).await?;
+        Ok(Self { database: Database::Postgres(Box::new(database)) })
     }
 
     /// Runs an operation in a transaction of its own, possibly several times.

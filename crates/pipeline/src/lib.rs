@@ -23,6 +23,6 @@ mod transform;
 pub use config::{DEFAULT_PIPELINE_YAML, PipelineConfig, PipelineConfigError, Sink, Source};
 pub use flow::{LoadPublisher, PipelineCounts, PipelineError, PipelineSettings, Pipelines, SinkCounts};
 pub use names::{NameKind, NamePatterns, NamePatternsError};
-pub use sink::{NotAccepted, PublishError, Publisher, RefusedSample, SampleSink};
+pub use sink::{KeptSamples, NotAccepted, PublishError, Publisher, RefusedSample, SampleSink};
 pub use store::StoreError;
 pub use transform::{DropReason, Transformer, TransformerError};

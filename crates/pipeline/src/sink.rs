@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use nephometer_model::Sample;
+use parking_lot::Mutex;
 
 /// Samples were not taken, for a reason that may pass: whoever brought them keeps them, or their source, where it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -13,6 +14,25 @@ pub struct NotAccepted(pub String);
 pub trait SampleSink: Send + Sync {
     /// Takes samples in their order. When it returns they are where a crash of this process does not lose them.
     async fn accept(&self, samples: Vec<Sample>) -> Result<(), NotAccepted>;
+}
+
+/// Keeps all samples in memory: for tests, and for whoever only looks.
+#[derive(Debug, Default)]
+pub struct KeptSamples(Mutex<Vec<Sample>>);
+
+impl KeptSamples {
+    /// What has come in since this was asked last.
+    pub fn take(&self) -> Vec<Sample> {
+        std::mem::take(&mut self.0.lock())
+    }
+}
+
+#[async_trait]
+impl SampleSink for KeptSamples {
+    async fn accept(&self, samples: Vec<Sample>) -> Result<(), NotAccepted> {
+        self.0.lock().extend(samples);
+        Ok(())
+    }
 }
 
 /// A sample that a target will never take.

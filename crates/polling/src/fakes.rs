@@ -9,6 +9,7 @@ use nephometer_model::{Meter, MeterType, Sample};
 use nephometer_pipeline::{NotAccepted, SampleSink};
 use parking_lot::Mutex;
 
+use crate::pollster::of_one_meter;
 use crate::{Cycle, Discovery, DiscoveryError, DiscoveryGroup, PollError, Pollster, Resource, SampleOut};
 
 /// How a [`FakePollster`] reads.
@@ -80,20 +81,12 @@ impl FakePollster {
 
 #[async_trait]
 impl Pollster for FakePollster {
-    fn name(&self) -> &str {
-        &self.name
-    }
-
-    fn meters(&self) -> Vec<Meter> {
-        vec![self.meter.clone()]
-    }
-
-    fn origin(&self) -> &str {
-        "nowhere"
-    }
-
-    fn default_discovery(&self) -> Option<&str> {
-        Some("local_node")
+    of_one_meter! {
+        self,
+        name: &self.name,
+        meter: self.meter,
+        origin: "nowhere",
+        discovery: Some("local_node"),
     }
 
     async fn poll(

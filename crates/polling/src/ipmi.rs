@@ -20,7 +20,8 @@ pub use tool::{CommandError, CommandRunner, IpmiTool};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct IpmiSettings {
-    /// The program with the arguments that come before all others (`sudo`, an interface, an address).
+    /// The program with the arguments that come before all others (`sudo`; interface, address and user of a controller that
+    /// is asked over the network).
     pub command: Vec<String>,
     /// How long one answer may take, in seconds: sensors are slow.
     pub timeout_seconds: u64,

@@ -52,6 +52,30 @@ pub trait Pollster: Send + Sync {
     ) -> Result<(), PollError>;
 }
 
+/// What [`Pollster`] asks before anything is read, for a pollster of one meter. `self` is named so that the values can see it.
+macro_rules! of_one_meter {
+    (
+        $self:ident, name: $name:expr, meter: $meter:expr, origin: $origin:expr, discovery: $discovery:expr $(,)?
+    ) => {
+        fn name(&$self) -> &str {
+            $name
+        }
+
+        fn meters(&$self) -> Vec<nephometer_model::Meter> {
+            vec![$meter.clone()]
+        }
+
+        fn origin(&$self) -> &str {
+            $origin
+        }
+
+        fn default_discovery(&$self) -> Option<&str> {
+            $discovery
+        }
+    };
+}
+pub(crate) use of_one_meter;
+
 /// Where a pollster puts its samples: they are stamped and handed on by the batch.
 pub struct SampleOut<'a> {
     sink: &'a dyn SampleSink,

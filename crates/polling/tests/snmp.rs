@@ -8,9 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use nephometer_model::{Sample, SystemClock};
-use nephometer_pipeline::{NotAccepted, SampleSink};
+use nephometer_pipeline::KeptSamples;
 use nephometer_polling::{Cycle, Plugins, PollError, Resource, SampleOut, snmp};
 use serde_json::json;
 
@@ -55,29 +54,18 @@ impl Snmpd {
     }
 }
 
-#[derive(Default)]
-struct Collected(std::sync::Mutex<Vec<Sample>>);
-
-#[async_trait]
-impl SampleSink for Collected {
-    async fn accept(&self, samples: Vec<Sample>) -> Result<(), NotAccepted> {
-        self.0.lock().unwrap().extend(samples);
-        Ok(())
-    }
-}
-
 /// One cycle of all meters of the machine at `url`: samples by meter.
 async fn poll(plugins: &Plugins, url: &str) -> Result<BTreeMap<String, Vec<Sample>>, PollError> {
     let clock = Arc::new(SystemClock::new());
     let cycle = Cycle::new(Arc::clone(&clock) as _, clock);
-    let sink = Collected::default();
+    let sink = KeptSamples::default();
     for pollster in &plugins.pollsters {
         let mut out = SampleOut::new(&sink, "2026-11-20T08:30:00".into(), 50);
         pollster.poll(&cycle, &[Resource::from_id(url)], &mut out).await?;
         out.flush().await?;
     }
     let mut by_meter = BTreeMap::<_, Vec<_>>::new();
-    for sample in sink.0.into_inner().unwrap() {
+    for sample in sink.take() {
         by_meter.entry(sample.name.to_string()).or_default().push(sample);
     }
     Ok(by_meter)

@@ -11,8 +11,6 @@ use crate::spool::SpoolSettings;
 pub struct PublisherSettings {
     /// Signs what is sent as meter messages, so that receivers who know it can tell who sent it. Empty: nothing is signed.
     pub telemetry_secret: Secret,
-    /// A file that holds the secret.
-    pub telemetry_secret_file: String,
     /// What `notifier://` calls its messages, and the topic that they go to unless the address names others.
     pub metering_topic: String,
     /// The exchange that notifications go to.
@@ -27,7 +25,6 @@ impl Default for PublisherSettings {
     fn default() -> Self {
         Self {
             telemetry_secret: Secret::new("change this for valid signing"),
-            telemetry_secret_file: String::new(),
             metering_topic: "metering".to_owned(),
             control_exchange: "ceilometer".to_owned(),
             resources_definition_file: String::new(),

@@ -8,6 +8,7 @@ use nephometer_model::{Meter, MeterType, Sample, Volume};
 use serde_json::{Map, Value};
 
 use super::{ServiceTypes, pages};
+use crate::pollster::of_one_meter;
 use crate::{Cycle, Discovery, DiscoveryError, Plugins, PollError, Pollster, Resource, SampleOut};
 
 const METER: &str = "alarm.evaluation_result";
@@ -58,20 +59,12 @@ struct EvaluationResults {
 
 #[async_trait]
 impl Pollster for EvaluationResults {
-    fn name(&self) -> &str {
-        METER
-    }
-
-    fn meters(&self) -> Vec<Meter> {
-        vec![self.meter.clone()]
-    }
-
-    fn origin(&self) -> &str {
-        DISCOVERY
-    }
-
-    fn default_discovery(&self) -> Option<&str> {
-        Some(DISCOVERY)
+    of_one_meter! {
+        self,
+        name: METER,
+        meter: self.meter,
+        origin: DISCOVERY,
+        discovery: Some(DISCOVERY),
     }
 
     async fn poll(

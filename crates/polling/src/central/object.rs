@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use nephometer_model::{Meter, MeterType, Sample, Volume};
 use serde_json::{Map, Value};
 
+use crate::pollster::of_one_meter;
 use crate::{Cycle, PollError, Pollster, Resource, SampleOut};
 
 /// What an object's reading comes to: nothing where the object has none, a text where it cannot be read.
@@ -95,20 +96,12 @@ fn metadata(object: &Value, fields: &[Field]) -> Map<String, Value> {
 
 #[async_trait]
 impl Pollster for ObjectPollster {
-    fn name(&self) -> &str {
-        self.row.name
-    }
-
-    fn meters(&self) -> Vec<Meter> {
-        vec![self.meter.clone()]
-    }
-
-    fn origin(&self) -> &str {
-        self.row.discovery
-    }
-
-    fn default_discovery(&self) -> Option<&str> {
-        Some(self.row.discovery)
+    of_one_meter! {
+        self,
+        name: self.row.name,
+        meter: self.meter,
+        origin: self.row.discovery,
+        discovery: Some(self.row.discovery),
     }
 
     async fn poll(

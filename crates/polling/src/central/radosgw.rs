@@ -14,6 +14,7 @@ use tokio::sync::OnceCell;
 use super::RadosGatewaySettings;
 use super::accounts::{Reading, ask_all, gauge, sample};
 use super::signature::{Keys, sign};
+use crate::pollster::of_one_meter;
 use crate::{Cycle, DiscoveryError, Plugins, PollError, Pollster, Resource, SampleOut};
 
 /// How long the gateway may take for one answer.
@@ -221,20 +222,12 @@ fn of_buckets(buckets: &[Value], of: fn(&Value) -> i64) -> Vec<Reading> {
 
 #[async_trait]
 impl Pollster for GatewayPollster {
-    fn name(&self) -> &str {
-        self.name
-    }
-
-    fn meters(&self) -> Vec<Meter> {
-        vec![self.meter.clone()]
-    }
-
-    fn origin(&self) -> &str {
-        "each project's user at the Ceph gateway's admin API"
-    }
-
-    fn default_discovery(&self) -> Option<&str> {
-        Some("tenant")
+    of_one_meter! {
+        self,
+        name: self.name,
+        meter: self.meter,
+        origin: "each project's user at the Ceph gateway's admin API",
+        discovery: Some("tenant"),
     }
 
     async fn poll(

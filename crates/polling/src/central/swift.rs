@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::accounts::{Reading, ask_all, gauge, sample};
 use super::{CentralSettings, pages};
+use crate::pollster::of_one_meter;
 use crate::{Cycle, DiscoveryError, Plugins, PollError, Pollster, Resource, SampleOut};
 
 /// Meters of accounts with the headers that tell them.
@@ -141,24 +142,16 @@ impl SwiftPollster {
 
 #[async_trait]
 impl Pollster for SwiftPollster {
-    fn name(&self) -> &str {
-        &self.meter.name
-    }
-
-    fn meters(&self) -> Vec<Meter> {
-        vec![self.meter.clone()]
-    }
-
-    fn origin(&self) -> &str {
-        if self.of_containers {
+    of_one_meter! {
+        self,
+        name: &self.meter.name,
+        meter: self.meter,
+        origin: if self.of_containers {
             "containers of each project's Swift account"
         } else {
             "each project's Swift account"
-        }
-    }
-
-    fn default_discovery(&self) -> Option<&str> {
-        Some("tenant")
+        },
+        discovery: Some("tenant"),
     }
 
     async fn poll(

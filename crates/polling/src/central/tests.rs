@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use http::HeaderMap;
 use nephometer_drivers::{CloudAnswer, CloudCall, CloudError, CloudReader, CloudTarget};
 use nephometer_model::{ManualClock, Sample, Timestamp};
-use nephometer_pipeline::{NotAccepted, SampleSink};
+use nephometer_pipeline::KeptSamples;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
@@ -129,17 +129,6 @@ fn cloud() -> Recorded {
         .with_status("/v1/AUTH_be5d60a5e9964c4e886981d4f98f6ea0?format=json", 403, &[], "no")
 }
 
-#[derive(Default)]
-struct Collected(Mutex<Vec<Sample>>);
-
-#[async_trait]
-impl SampleSink for Collected {
-    async fn accept(&self, samples: Vec<Sample>) -> Result<(), NotAccepted> {
-        self.0.lock().extend(samples);
-        Ok(())
-    }
-}
-
 struct Poll {
     plugins: Plugins,
     cycle: Cycle,
@@ -167,11 +156,11 @@ impl Poll {
 
     async fn read(&self, name: &str, resources: &[Resource]) -> Vec<Sample> {
         let pollster = self.plugins.pollsters.iter().find(|pollster| pollster.name() == name).unwrap();
-        let sink = Collected::default();
+        let sink = KeptSamples::default();
         let mut out = SampleOut::new(&sink, "2026-11-20T08:30:00".into(), 2);
         pollster.poll(&self.cycle, resources, &mut out).await.unwrap();
         out.flush().await.unwrap();
-        sink.0.into_inner()
+        sink.take()
     }
 }
 

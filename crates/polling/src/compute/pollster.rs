@@ -15,6 +15,7 @@ use super::meters::{METERS, MeterSpec, Source};
 use super::rates;
 use super::settings::ComputeSettings;
 use crate::libvirt::{DiskStats, DomainStats, NicStats};
+use crate::pollster::of_one_meter;
 use crate::{Cycle, PollError, Pollster, Resource, SampleOut};
 
 /// One for each meter.
@@ -46,20 +47,12 @@ struct Unavailable;
 
 #[async_trait]
 impl Pollster for ComputePollster {
-    fn name(&self) -> &str {
-        self.spec.name
-    }
-
-    fn meters(&self) -> Vec<Meter> {
-        vec![self.meter.clone()]
-    }
-
-    fn origin(&self) -> &str {
-        self.spec.origin
-    }
-
-    fn default_discovery(&self) -> Option<&str> {
-        Some(LOCAL_INSTANCES)
+    of_one_meter! {
+        self,
+        name: self.spec.name,
+        meter: self.meter,
+        origin: self.spec.origin,
+        discovery: Some(LOCAL_INSTANCES),
     }
 
     async fn poll(

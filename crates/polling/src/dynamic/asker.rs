@@ -305,7 +305,7 @@ mod tests {
 
     fn definition(yaml: &str) -> Definition {
         let yaml = format!("{{name: a, sample_type: gauge, unit: B, value_attribute: v, {yaml}}}");
-        Definition::read(&serde_saphyr::from_str::<Yaml>(&yaml).unwrap()).unwrap()
+        Definition::read(&Yaml::parse(&yaml).unwrap()).unwrap()
     }
 
     #[test]

@@ -153,7 +153,7 @@ impl Definition {
             reading: reading(&options, &name, multi)?,
             metadata: options.metadata()?,
             metadata_mapping: options.metadata_mapping()?,
-            preserve_mapped_metadata: map.get("preserve_mapped_metadata").is_none_or(Yaml::is_true),
+            preserve_mapped_metadata: options.is_on("preserve_mapped_metadata"),
             skip: options.skip()?,
             value_mapping: options.value_mapping()?,
             default_value: map.get("default_value").map_or(Json::from(-1), Yaml::to_json),

@@ -114,21 +114,15 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, DynamicError> {
 fn list(file: &Path) -> Result<Vec<Yaml>, DynamicError> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| DynamicError::Unreadable { path: file.to_owned(), reason: error.to_string() })?;
-    match read(&text).map_err(|reason| DynamicError::Syntax { file: file.to_owned(), reason })? {
+    match Yaml::parse(&text).map_err(|reason| DynamicError::Syntax { file: file.to_owned(), reason })? {
         Yaml::List(definitions) => Ok(definitions),
         other => Err(DynamicError::NoList { file: file.to_owned(), kind: other.type_name() }),
     }
 }
 
-/// The text of a file as data. Errors show nothing of it: there may be credentials in it.
-fn read(text: &str) -> Result<Yaml, String> {
-    let options = serde_saphyr::options! { with_snippet: false, legacy_octal_numbers: true };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
-}
-
 /// Reads whatever comes as a file of definitions, to show that nothing comes of it but definitions and errors.
 pub fn read_any_definitions(text: &str) {
-    if let Ok(Yaml::List(definitions)) = read(text) {
+    if let Ok(Yaml::List(definitions)) = Yaml::parse(text) {
         for definition in definitions {
             drop(Definition::read(&definition));
         }

@@ -48,6 +48,15 @@ impl Options<'_> {
         self.0.get("module").is_some_and(Yaml::is_true)
     }
 
+    /// Whether a switch is on, which it is where nothing is said.
+    pub(super) fn is_on(&self, field: &str) -> bool {
+        let is_off = |value: &Yaml| {
+            let word = value.as_str().unwrap_or_default().to_ascii_lowercase();
+            !value.is_true() || matches!(word.as_str(), "no" | "off")
+        };
+        !self.0.get(field).is_some_and(is_off)
+    }
+
     /// Whether everything is there that such a pollster must have, in upstream's order.
     pub(super) fn require(&self) -> Result<(), DefinitionError> {
         let (command, other) = (self.is_command(), self.is_other());

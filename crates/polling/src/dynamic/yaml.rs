@@ -17,6 +17,17 @@ pub(super) enum Yaml {
 }
 
 impl Yaml {
+    /// The data of a text. `y` and `n` are texts, as they are for PyYAML; so are `yes`, `no`, `on` and `off`, which are not.
+    /// Errors show nothing of the text: there may be credentials in it.
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
+        let options = serde_saphyr::options! {
+            with_snippet: false,
+            legacy_octal_numbers: true,
+            strict_booleans: true,
+        };
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
+    }
+
     /// What a map has under a text; the last one of several, and nothing where it is null.
     pub(super) fn get(&self, name: &str) -> Option<&Yaml> {
         let Self::Map(entries) = self else { return None };
@@ -164,8 +175,7 @@ mod tests {
 
     #[test]
     fn keys_keep_their_kind() {
-        let read: Yaml =
-            serde_saphyr::from_str("{1: one, '1': text, true: yes, 2.5: ~, a: [x, {b: -3}]}").unwrap();
+        let read: Yaml = Yaml::parse("{1: one, '1': text, true: yes, 2.5: ~, a: [x, {b: -3}]}").unwrap();
         let Yaml::Map(entries) = &read else { panic!("{read:?}") };
         let keys: Vec<_> = entries.iter().map(|(key, _)| key.to_json()).collect();
         assert_eq!(keys, [json!(1), json!("1"), json!(true), json!(2.5), json!("a")]);
@@ -175,7 +185,7 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_filled_in_and_what_is_there_stays() {
-        let mut read: Yaml = serde_saphyr::from_str("{a: 1, b: ~}").unwrap();
+        let mut read = Yaml::parse("{a: 1, b: ~}").unwrap();
         read.set_default("a", Some(&Yaml::text("x")));
         read.set_default("b", Some(&Yaml::text("x")));
         read.set_default("c", None);

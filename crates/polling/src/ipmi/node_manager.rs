@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 
 use super::raw::{self, Target};
 use super::{CommandError, CommandRunner, IpmiSettings, Patience};
+use crate::pollster::of_one_meter;
 use crate::{Cycle, PollError, Pollster, Resource, SampleOut};
 
 /// That there is none is believed for so long.
@@ -184,20 +185,12 @@ impl Statistic {
 
 #[async_trait]
 impl Pollster for Statistic {
-    fn name(&self) -> &str {
-        &self.meter.name
-    }
-
-    fn meters(&self) -> Vec<Meter> {
-        vec![self.meter.clone()]
-    }
-
-    fn origin(&self) -> &str {
-        "ipmitool, Intel Node Manager"
-    }
-
-    fn default_discovery(&self) -> Option<&str> {
-        Some("local_node")
+    of_one_meter! {
+        self,
+        name: &self.meter.name,
+        meter: self.meter,
+        origin: "ipmitool, Intel Node Manager",
+        discovery: Some("local_node"),
     }
 
     async fn poll(

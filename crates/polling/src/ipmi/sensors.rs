@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 
 use super::readings::{self, SensorReading};
 use super::{CommandError, CommandRunner, IpmiSettings, Patience};
+use crate::pollster::of_one_meter;
 use crate::{Cycle, PollError, Pollster, Resource, SampleOut};
 
 /// A meter: its name, the unit that upstream documents, what is asked, the type of sensor that is meant.
@@ -104,20 +105,12 @@ impl Sensors {
 
 #[async_trait]
 impl Pollster for Sensors {
-    fn name(&self) -> &str {
-        self.row.meter
-    }
-
-    fn meters(&self) -> Vec<Meter> {
-        vec![self.meter.clone()]
-    }
-
-    fn origin(&self) -> &str {
-        "ipmitool, each sensor"
-    }
-
-    fn default_discovery(&self) -> Option<&str> {
-        Some("local_node")
+    of_one_meter! {
+        self,
+        name: self.row.meter,
+        meter: self.meter,
+        origin: "ipmitool, each sensor",
+        discovery: Some("local_node"),
     }
 
     async fn poll(

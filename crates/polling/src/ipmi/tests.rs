@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use nephometer_model::{ManualClock, Sample, Timestamp};
-use nephometer_pipeline::{NotAccepted, SampleSink};
+use nephometer_pipeline::KeptSamples;
 use parking_lot::Mutex;
 use serde_json::json;
 
@@ -50,17 +50,6 @@ fn intel() -> Played {
     Played { answers: answers.into(), asked: Mutex::default() }
 }
 
-#[derive(Default)]
-struct Collected(Mutex<Vec<Sample>>);
-
-#[async_trait]
-impl SampleSink for Collected {
-    async fn accept(&self, samples: Vec<Sample>) -> Result<(), NotAccepted> {
-        self.0.lock().extend(samples);
-        Ok(())
-    }
-}
-
 /// One cycle of the meters `names` on the host `node1`.
 async fn poll(
     settings: &IpmiSettings,
@@ -70,7 +59,7 @@ async fn poll(
     let plugins = plugins(settings, &(Arc::clone(runner) as Arc<dyn CommandRunner>));
     let clock = Arc::new(ManualClock::at(Timestamp::from_ns(0)));
     let cycle = Cycle::new(Arc::clone(&clock) as _, clock);
-    let sink = Collected::default();
+    let sink = KeptSamples::default();
     let mut outcomes = Vec::new();
     for name in names {
         let pollster = plugins.pollsters.iter().find(|pollster| pollster.name() == *name).unwrap();
@@ -78,7 +67,7 @@ async fn poll(
         outcomes.push(pollster.poll(&cycle, &[Resource::from_id("node1")], &mut out).await);
         out.flush().await.unwrap();
     }
-    (sink.0.into_inner(), outcomes)
+    (sink.take(), outcomes)
 }
 
 #[tokio::test]
@@ -128,7 +117,7 @@ async fn patience_ends_after_failures_in_a_row() {
     let plugins = plugins(&settings, &(Arc::new(Played::default()) as Arc<dyn CommandRunner>));
     let clock = Arc::new(ManualClock::at(Timestamp::from_ns(0)));
     let cycle = Cycle::new(Arc::clone(&clock) as _, clock);
-    let sink = Collected::default();
+    let sink = KeptSamples::default();
     let mut out = SampleOut::new(&sink, "".into(), 1);
     let host = [Resource::from_id("node1")];
     let first = plugins.pollsters[0].poll(&cycle, &host, &mut out).await;

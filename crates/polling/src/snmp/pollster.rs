@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use nephometer_model::{Meter, Sample, Volume};
+use nephometer_model::{Sample, Volume};
 use serde_json::{Map, Value};
 
 use super::SnmpAddress;
 use super::client::{Client, Name, Shared, Told, dotted};
 use super::table::{Detail, Kind, Place, Row, parts};
+use crate::pollster::of_one_meter;
 use crate::{Cycle, PollError, Pollster, Resource, SampleOut};
 
 /// What samples say they come from.
@@ -170,20 +171,12 @@ fn shown(detail: Detail, column: &[(Name, Told)], index: &[u64]) -> Value {
 
 #[async_trait]
 impl Pollster for Hardware {
-    fn name(&self) -> &str {
-        &self.row.meter.name
-    }
-
-    fn meters(&self) -> Vec<Meter> {
-        vec![self.row.meter.clone()]
-    }
-
-    fn origin(&self) -> &str {
-        "SNMP agents that polling.yaml names"
-    }
-
-    fn default_discovery(&self) -> Option<&str> {
-        None
+    of_one_meter! {
+        self,
+        name: &self.row.meter.name,
+        meter: self.row.meter,
+        origin: "SNMP agents that polling.yaml names",
+        discovery: None,
     }
 
     async fn poll(

@@ -12,32 +12,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use nephometer_drivers::CloudReader;
 use nephometer_model::{ManualClock, Sample, Timestamp, Volume};
-use nephometer_pipeline::{NotAccepted, SampleSink};
+use nephometer_pipeline::KeptSamples;
 use nephometer_polling::compute::{self, ComputeParts, ComputeSettings, UserMetadataRules};
 use nephometer_polling::libvirt::{LibvirtClient, LibvirtUri};
 use nephometer_polling::{Cycle, DiscoveryError, Plugins, PollError, Resource, SampleOut};
 use nephometer_testkit::libvirt::FakeLibvirt;
-use parking_lot::Mutex;
 
 /// A host with its daemon, and a clock that moves when told.
 struct Bench {
     daemon: FakeLibvirt,
     clock: Arc<ManualClock>,
     plugins: Plugins,
-}
-
-#[derive(Default)]
-struct Kept(Mutex<Vec<Sample>>);
-
-#[async_trait]
-impl SampleSink for Kept {
-    async fn accept(&self, samples: Vec<Sample>) -> Result<(), NotAccepted> {
-        self.0.lock().extend(samples);
-        Ok(())
-    }
 }
 
 fn client(daemon: &FakeLibvirt, limit: Duration) -> LibvirtClient {
@@ -85,11 +72,11 @@ impl Bench {
         resources: &[Resource],
     ) -> Result<Vec<Sample>, PollError> {
         let pollster = self.plugins.pollsters.iter().find(|pollster| pollster.name() == meter).unwrap();
-        let kept = Kept::default();
+        let kept = KeptSamples::default();
         let mut out = SampleOut::new(&kept, "2026-11-20T08:28:18.674302".into(), 7);
         pollster.poll(cycle, resources, &mut out).await?;
         out.flush().await?;
-        Ok(kept.0.into_inner())
+        Ok(kept.take())
     }
 
     /// All samples of a cycle, by meter; the clock moves on by `interval_seconds` afterwards.

@@ -10,7 +10,7 @@ use nephometer_pipeline::resources::ResourceDefinitions;
 
 use crate::certificates::Certificates;
 use crate::cli::{CheckConfigArgs, ConfigCommand, GlobalArgs};
-use crate::collection::{Collection, files, parsed};
+use crate::collection::{Collection, dynamic, files, parsed};
 use crate::config::{Config, DEFAULT_FILE, Layers};
 use crate::identity::Recognition;
 use crate::policy_file::PolicyFile;
@@ -57,10 +57,22 @@ pub(super) fn check(args: &CheckConfigArgs, global: &GlobalArgs) -> Result<()> {
     PolicyFile::load(&ALARM_RULES, &config.alarm_policy)?;
     config.index.open(&config.storage.data_dir)?;
     config.measure_link.open()?;
-    crate::collection::dynamic::check(&config)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
-    let collection = Collection::open(&config, &Arc::new(SystemClock::new()))?;
-    let (plan, _) = collection.plan()?;
+    definitions(&config)?;
+    Recognition::open(&config, Arc::clone(&clock))?;
+    let named = if args.services.is_empty() { &[&services::SERVE] } else { args.services.as_slice() };
+    for service in named {
+        Certificates::open(&config, &clock, &service.roles(&config))?.warn_of_ends();
+        service.check(&config).with_context(|| service.name)?;
+    }
+    let lines = args.services.iter().map(|service| described(service, &config));
+    say(&(lines.collect::<String>() + "the configuration is fine\n"))
+}
+
+/// Reads the definition files of polling, pipelines and resources.
+fn definitions(config: &Config) -> Result<()> {
+    dynamic::check(config)?;
+    let (plan, _) = Collection::open(config, &Arc::new(SystemClock::new()))?.plan()?;
     for warning in &plan.warnings {
         eprintln!("polling.yaml: {warning}");
     }
@@ -70,14 +82,7 @@ pub(super) fn check(args: &CheckConfigArgs, global: &GlobalArgs) -> Result<()> {
     for problem in definitions.problems() {
         eprintln!("{}: {problem}", resources.place());
     }
-    Recognition::open(&config, Arc::clone(&clock))?;
-    let named = if args.services.is_empty() { &[&services::SERVE] } else { args.services.as_slice() };
-    for service in named {
-        Certificates::open(&config, &clock, &service.roles(&config))?.warn_of_ends();
-        service.check(&config).with_context(|| service.name)?;
-    }
-    let lines = args.services.iter().map(|service| described(service, &config));
-    say(&(lines.collect::<String>() + "the configuration is fine\n"))
+    Ok(())
 }
 
 /// What a service is made of and stands on.

@@ -70,7 +70,6 @@ impl PublisherSection {
     pub(crate) fn settings(&self, resources: String) -> Result<PublisherSettings> {
         Ok(PublisherSettings {
             telemetry_secret: self.secret()?,
-            telemetry_secret_file: String::new(),
             metering_topic: self.metering_topic.clone(),
             control_exchange: self.control_exchange.clone(),
             resources_definition_file: resources,

@@ -7,7 +7,7 @@ use super::super::yaml::Yaml;
 
 /// A definition with all that it must have, but for what `more` says otherwise.
 pub(super) fn with(more: &str) -> String {
-    let said: Yaml = serde_saphyr::from_str(&format!("{{{more}}}")).unwrap();
+    let said: Yaml = Yaml::parse(&format!("{{{more}}}")).unwrap();
     let Yaml::Map(said) = said else { panic!("{more}") };
     let mut fields: Vec<String> = if more.is_empty() { Vec::new() } else { vec![more.to_owned()] };
     for (name, value) in [
@@ -26,7 +26,7 @@ pub(super) fn with(more: &str) -> String {
 }
 
 fn read(more: &str) -> Result<Definition, String> {
-    let map: Yaml = serde_saphyr::from_str(&with(more)).unwrap();
+    let map: Yaml = Yaml::parse(&with(more)).unwrap();
     Definition::read(&map).map_err(|error| error.to_string())
 }
 
@@ -139,6 +139,11 @@ fn what_is_not_said_has_upstreams_defaults() {
         (definition.default_value.clone(), definition.discovery()),
         (serde_json::json!(-1), "endpoint:compute".into())
     );
+    let written =
+        read("preserve_mapped_metadata: no, value_attribute: n, unit: y, value_mapping: {n: 1, off: 2}")
+            .unwrap();
+    assert!(!written.preserve_mapped_metadata && &*written.meter.unit == "y");
+    assert_eq!(written.value_mapping[0].0, serde_json::json!("n"));
     let command = read("host_command: 'echo 1', endpoint_type: ~, url_path: ~, timeout: 1.5").unwrap();
     assert_eq!((command.discovery(), command.timeout), ("local_node".into(), Duration::from_millis(1500)));
     let module = "module: awsauth, authentication_object: S3Auth, barbican_secret_id: s-1";
@@ -166,7 +171,7 @@ fn extra_metadata_inherits_what_it_does_not_say() {
 fn the_documented_example_is_sound() {
     let page = include_str!("../../../../../doc/dynamic-pollsters.md");
     let example = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let Yaml::List(definitions) = serde_saphyr::from_str(example).unwrap() else { panic!("{example}") };
+    let Yaml::List(definitions) = Yaml::parse(example).unwrap() else { panic!("{example}") };
     let read: Vec<_> = definitions.iter().map(|map| Definition::read(map).unwrap()).collect();
     let discoveries: Vec<_> = read.iter().map(Definition::discovery).collect();
     assert_eq!(discoveries, ["endpoint:compute", "endpoint:sharev2", "local_node"]);
