@@ -41,8 +41,8 @@ class Programs:
 
     def serve(self, name: str, python: pathlib.Path, application: str, *arguments: object,
               environment: dict[str, str] | None = None) -> str:
-        """Serves a WSGI application (`module:attribute`) on a free port; its address once it answers."""
-        port = free_port()
+        """Serves a WSGI application (`module:attribute`) on a free port, or where it was before; its address once it answers."""
+        port = self.ports.get(name) or free_port()
         self.start(name, python, HERE / "wsgi.py", port, *application.split(":"), *arguments, environment=environment)
         return self.wait(name, port)
 

@@ -12,7 +12,6 @@ import contextlib
 import functools
 import pathlib
 import sys
-import time
 import traceback
 from collections.abc import Callable
 
@@ -24,14 +23,8 @@ from cloud.world import World  # noqa: E402
 from harness.keystone import Keystone  # noqa: E402
 from harness.outcome import Outcome  # noqa: E402
 from harness.postgres import Postgres  # noqa: E402
+from harness.progress import say  # noqa: E402
 from harness.rabbitmq import Rabbitmq  # noqa: E402
-
-BEGAN = time.monotonic()
-
-
-def say(text: str) -> None:
-    """A line with the time that has passed."""
-    print(f"{time.monotonic() - BEGAN:6.1f} s  {text}", flush=True)
 
 
 class Cloud:

@@ -75,10 +75,14 @@ class Keystone:
     def add_service_user(self, name: str) -> None:
         """A user with the roles `service` and `admin` in project `service`, as installation guides make them."""
         user = {"name": name, "domain_id": DEFAULT["id"], "password": f"pw-{name}"}
-        made = self.administer("POST", "/users", {"user": user})["user"]["id"]
-        project = self.find("project", "service")
+        self.administer("POST", "/users", {"user": user})
         for role in ("service", "admin"):
-            self.administer("PUT", f"/projects/{project}/users/{made}/roles/{self.find('role', role)}")
+            self.grant(name, role, "service")
+
+    def grant(self, user: str, role: str, project: str) -> None:
+        """Gives a user a role in a project."""
+        ids = {kind: self.find(kind, name) for kind, name in (("project", project), ("user", user), ("role", role))}
+        self.administer("PUT", f"/projects/{ids['project']}/users/{ids['user']}/roles/{ids['role']}")
 
     def settings(self) -> str:
         """Arguments of `serve` that make a server ask this Keystone who its callers are."""

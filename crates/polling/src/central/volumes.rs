@@ -66,7 +66,7 @@ const BACKUP: &[Field] = &[
     ("description", Source::Same),
 ];
 
-/// `provider`, which upstream's polled samples lack, is what Gnocchi's type of these resources asks for.
+/// Gnocchi's type of these resources asks for `provider`.
 const POOL: &[Field] = &[
     ("pool_name", Source::Made(|pool| pool["capabilities"]["pool_name"].clone())),
     ("provider", Source::Made(provider)),

@@ -1,0 +1,1 @@
+"""The polling agent against OpenStack's own services."""
