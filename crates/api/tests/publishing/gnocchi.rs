@@ -120,12 +120,16 @@ async fn one_bad_sample_costs_itself() {
         other => panic!("{other:?}"),
     };
     let at: Vec<_> = refused.iter().map(|RefusedSample { index, .. }| *index).collect();
-    assert_eq!(at, [1, 2, 3, 4, 5, 7], "{refused:?}");
-    assert!(refused[5].reason.contains("instance_id"), "{refused:?}");
+    assert_eq!(at, [1, 2, 3, 4, 7], "{refused:?}");
+    assert!(refused[4].reason.contains("instance_id"), "{refused:?}");
     let kept = measures(&app, INSTANCE, "cpu").await;
     assert_eq!(kept[0][2], 1.0);
-    let metric = app.get(&format!("/v1/resource/generic/{INSTANCE}")).await.json();
-    assert_eq!(metric["metrics"].as_object().unwrap().keys().collect::<Vec<_>>(), ["cpu"]);
+    // A unit that is too long costs the metric its unit alone.
+    assert_eq!(measures(&app, INSTANCE, "memory").await[0][2], 1.0);
+    let resource = app.get(&format!("/v1/resource/generic/{INSTANCE}")).await.json();
+    assert_eq!(resource["metrics"].as_object().unwrap().keys().collect::<Vec<_>>(), ["cpu", "memory"]);
+    let memory = resource["metrics"]["memory"].as_str().unwrap();
+    assert!(app.get(&format!("/v1/metric/{memory}")).await.json()["unit"].is_null());
 }
 
 #[tokio::test]

@@ -24,6 +24,11 @@ impl SqliteSession {
         Self { connection, shared }
     }
 
+    /// Runs a pragma. Many act when they are prepared, so that a prepared one that is kept does nothing.
+    pub(crate) fn pragma(&self, sql: &str) -> Result<(), Failure> {
+        self.connection.execute_batch(sql).map_err(|error| failure(&error))
+    }
+
     /// Runs a statement without parameters and rows.
     pub(crate) fn control(&self, sql: &str) -> Result<(), Failure> {
         let mut statement = self.connection.prepare_cached(sql).map_err(|error| failure(&error))?;

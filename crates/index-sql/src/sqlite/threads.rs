@@ -14,8 +14,6 @@ use crate::{Failure, OpenError};
 /// A thread that had nothing to do for so long gives back the memory of its connection; the writer folds the log into
 /// the database first.
 const IDLE: Duration = Duration::from_secs(5);
-/// Empties the page cache of a connection that is in no transaction.
-const GIVE_MEMORY_BACK: &str = "PRAGMA shrink_memory";
 /// At most so many writes share a transaction,
 const GROUP_WRITES: usize = 256;
 /// and none joins one that is older than this.
@@ -91,7 +89,7 @@ pub(crate) fn read(mut session: SqliteSession, queue: &Receiver<Box<dyn Job>>) {
                 has_read = true;
             }
             Err(RecvTimeoutError::Timeout) if has_read => {
-                finish(&session, GIVE_MEMORY_BACK);
+                give_memory_back(&session);
                 has_read = false;
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -121,7 +119,7 @@ pub(crate) fn write(mut session: SqliteSession, queue: &Receiver<Box<dyn Job>>) 
             }
             Err(RecvTimeoutError::Timeout) if written => {
                 finish(&session, "PRAGMA wal_checkpoint(TRUNCATE)");
-                finish(&session, GIVE_MEMORY_BACK);
+                give_memory_back(&session);
                 written = false;
             }
             Err(RecvTimeoutError::Timeout) => {}
@@ -207,6 +205,13 @@ fn fail_all(session: &SqliteSession, jobs: Vec<Box<dyn Job>>, failure: &Failure)
     }
     tracing::error!(error = %failure, writes = lost, "writes to the index were rolled back");
     jobs.into_iter().for_each(|job| job.refuse(failure.clone()));
+}
+
+/// Empties the page cache of a connection that is in no transaction.
+fn give_memory_back(session: &SqliteSession) {
+    if let Err(failure) = session.pragma("PRAGMA shrink_memory") {
+        tracing::warn!(error = %failure, "the index keeps its memory");
+    }
 }
 
 fn finish(session: &SqliteSession, sql: &str) {
