@@ -9,8 +9,8 @@ from typing import Any
 from cloud.programs import HERE, Programs, python_of
 from harness.keystone import Keystone
 from harness.outcome import Outcome
-from openstack.agent import POLLING
-from openstack.settings import POLLER, user
+from services.agent import POLLING
+from services.settings import POLLER, user
 
 CONF = """
 [DEFAULT]
@@ -49,7 +49,7 @@ def theirs(programs: Programs, identity: Keystone) -> Samples:
     python = python_of("ceilometer")
     polling = programs.write("polling.yaml", POLLING)
     conf = programs.write("ceilometer.conf", CONF.format(polling=polling, user=user(identity, POLLER)))
-    command: list[str | pathlib.Path] = [python, HERE.parent / "openstack/reference.py", conf]
+    command: list[str | pathlib.Path] = [python, HERE.parent / "services/reference.py", conf]
     with open(programs.root / "ceilometer.log", "wb") as log:
         environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=log, check=True, timeout=600, env=environment)

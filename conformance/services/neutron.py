@@ -6,7 +6,7 @@ from cloud.programs import HERE, Programs
 from harness.keystone import Keystone
 from harness.postgres import Postgres
 from harness.rabbitmq import Rabbitmq
-from openstack.settings import PAGE, authtoken
+from services.settings import PAGE, authtoken
 
 CONF = """
 [DEFAULT]
@@ -47,6 +47,6 @@ def start(programs: Programs, python: pathlib.Path, identity: Keystone, postgres
     text = CONF.format(page=PAGE, bus=bus.transport_url(), root=programs.root / "neutron", etc=python.parent.parent / "etc",
                        database=database, authtoken=authtoken(identity, "neutron"))
     conf = programs.write("neutron/neutron.conf", text)
-    programs.run("neutron-tables", python, HERE.parent / "openstack/tables.py", database)
+    programs.run("neutron-tables", python, HERE.parent / "services/tables.py", database)
     environment = {"OS_NEUTRON_CONFIG_DIR": str(conf.parent), "OS_NEUTRON_CONFIG_FILES": "neutron.conf"}
     identity.add_endpoint("network", programs.serve("neutron", python, "neutron.wsgi.api:application", environment=environment))

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-# This folder has modules that are called like services, and is itself called like their SDK.
+# This folder has modules that are called like services.
 del sys.path[0]
 
 from ceilometer import cinder_client, service  # noqa: E402

@@ -1,6 +1,6 @@
 """The central agent over a cloud of OpenStack's own services: Keystone, Glance, Cinder, Neutron, Octavia, Swift.
 
-    python3 conformance/openstack/run.py --program target/release/nephometer
+    python3 conformance/services/run.py --program target/release/nephometer
 
 Members of two projects make images, volumes, snapshots, backups, networks, VPNs, firewalls and objects through the APIs;
 `nephometer serve` polls them every five seconds, and the store is asked what has arrived: each meter with its resource, type,
@@ -26,11 +26,11 @@ from harness.outcome import Outcome  # noqa: E402
 from harness.postgres import Postgres  # noqa: E402
 from harness.progress import say  # noqa: E402
 from harness.rabbitmq import Rabbitmq  # noqa: E402
-from openstack import compare, glance, meters, neutron, octavia, proof, swift  # noqa: E402
-from openstack.agent import Agent, Store  # noqa: E402
-from openstack.cinder import Cinder  # noqa: E402
-from openstack.settings import POLLER  # noqa: E402
-from openstack.things import Things  # noqa: E402
+from services import compare, glance, meters, neutron, octavia, proof, swift  # noqa: E402
+from services.agent import Agent, Store  # noqa: E402
+from services.cinder import Cinder  # noqa: E402
+from services.settings import POLLER  # noqa: E402
+from services.things import Things  # noqa: E402
 
 
 class Cloud:

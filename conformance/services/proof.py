@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 
 from cloud.world import until
 from harness.outcome import Outcome
-from openstack import compare, meters
-from openstack.agent import INTERVAL_SECONDS, Agent, Reading, Store, as_stored
-from openstack.cinder import Cinder
-from openstack.things import SECRET, Things
+from services import compare, meters
+from services.agent import INTERVAL_SECONDS, Agent, Reading, Store, as_stored
+from services.cinder import Cinder
+from services.things import SECRET, Things
 
 # Swift carries counts up to accounts by and by, Cinder tells of its pools every few seconds.
 PATIENCE_SECONDS = 90.0

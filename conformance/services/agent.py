@@ -11,8 +11,8 @@ from typing import Any
 from cloud.world import Caller
 from harness.keystone import Keystone
 from harness.server import Server
-from openstack.settings import POLLER
-from openstack.things import Wanted
+from services.settings import POLLER
+from services.things import Wanted
 
 INTERVAL_SECONDS = 5
 POLLING = f"sources:\n- {{name: cloud, interval: {INTERVAL_SECONDS}, meters: ['*']}}\n"

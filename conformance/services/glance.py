@@ -5,7 +5,7 @@ import pathlib
 from cloud.programs import Programs
 from harness.keystone import Keystone
 from harness.postgres import Postgres
-from openstack.settings import PAGE, authtoken
+from services.settings import PAGE, authtoken
 
 CONF = """
 [DEFAULT]

@@ -6,7 +6,7 @@ from cloud.programs import HERE, Programs
 from harness.keystone import Keystone
 from harness.postgres import Postgres
 from harness.rabbitmq import Rabbitmq
-from openstack.settings import PAGE, authtoken
+from services.settings import PAGE, authtoken
 
 BACKEND = "sparse"
 # As Cinder calls a host that keeps volumes, and the pool of its only back end.
@@ -63,7 +63,7 @@ class Cinder:
         self.root = programs.root / "cinder"
         self.options = ["--config-file", self.root / "cinder.conf"]
         path = f"{programs.root}/bin:{python.parent}:/usr/sbin:/usr/bin:/sbin:/bin"
-        self.environment = {"PATH": path, "PYTHONPATH": str(HERE.parent / "openstack/drivers"), "PYTHONWARNINGS": "ignore",
+        self.environment = {"PATH": path, "PYTHONPATH": str(HERE.parent / "services/drivers"), "PYTHONWARNINGS": "ignore",
                             "SPARSE_VOLUMES": str(self.root / "volumes")}
 
     def start(self, identity: Keystone, postgres: Postgres, bus: Rabbitmq) -> None:

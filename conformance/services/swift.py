@@ -6,7 +6,7 @@ import pathlib
 from cloud.programs import HERE, Programs
 from harness.keystone import Keystone
 from harness.postgres import free_port
-from openstack.settings import PAGE, authtoken
+from services.settings import PAGE, authtoken
 
 # Who may look into everybody's accounts.
 RESELLER = "ResellerAdmin"
@@ -74,7 +74,7 @@ class _Swift:
 
     def start(self, name: str, program: str, conf: pathlib.Path) -> None:
         """Starts a program."""
-        wrapper = HERE.parent / "openstack/swift_program.py"
+        wrapper = HERE.parent / "services/swift_program.py"
         self.programs.start(name, self.python, wrapper, self.root, self.python.parent / program, conf)
 
     def node(self, name: str) -> pathlib.Path:

@@ -7,7 +7,7 @@ from typing import Any
 
 from cloud.world import Caller, until
 from harness.keystone import Keystone
-from openstack import cinder
+from services import cinder
 
 MEMBERS = {"a": "a-member", "b": "b-member"}
 ATTACHMENTS = {"OpenStack-API-Version": "volume 3.71"}
