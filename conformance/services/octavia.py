@@ -43,6 +43,6 @@ def start(programs: Programs, python: pathlib.Path, identity: Keystone, postgres
     text = CONF.format(page=PAGE, bus=bus.transport_url(), database=database, root=programs.root / "octavia",
                        authtoken=authtoken(identity, "octavia"), user=user(identity, "octavia"))
     conf = programs.write("octavia/octavia.conf", text)
-    programs.run("octavia-tables", python, HERE.parent / "services/octavia_tables.py", database)
+    programs.run("octavia-schema", python, HERE / "schema.py", database)
     address = programs.serve("octavia", python, "octavia.wsgi.api:application", "--config-file", conf)
     identity.add_endpoint("load-balancer", address)

@@ -28,7 +28,7 @@ pub(crate) use namespaces::KNOWN;
 use namespaces::Opener;
 pub(crate) use outlet::{Outlet, OutletCounts};
 pub(crate) use piped::parsed;
-pub(crate) use sinks::{Collected, Outlets};
+pub(crate) use sinks::Outlets;
 
 /// What an agent of this configuration can ask.
 pub(crate) struct Collection {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
-use nephometer_model::{Meter, Secret};
+use nephometer_model::Secret;
 use serde_json::Value as Json;
 
 use super::asker::{Asker, Place, Trouble};
@@ -14,6 +14,7 @@ use super::definition::{Definition, Source};
 use super::extra::{Captured, Extra};
 use super::extract::{self, Draft};
 use super::pages::Pages;
+use crate::pollster::of_one_meter;
 use crate::{Cycle, PollError, Pollster, Resource, SampleOut};
 
 /// Credentials where nothing says any, as upstream has it.
@@ -240,20 +241,12 @@ impl DynamicPollster {
 
 #[async_trait]
 impl Pollster for DynamicPollster {
-    fn name(&self) -> &str {
-        &self.definition.meter.name
-    }
-
-    fn meters(&self) -> Vec<Meter> {
-        vec![self.definition.meter.clone()]
-    }
-
-    fn origin(&self) -> &str {
-        &self.origin
-    }
-
-    fn default_discovery(&self) -> Option<&str> {
-        Some(&self.discovery)
+    of_one_meter! {
+        self,
+        name: &self.definition.meter.name,
+        meter: self.definition.meter,
+        origin: &self.origin,
+        discovery: Some(&self.discovery),
     }
 
     async fn poll(

@@ -13,7 +13,6 @@ use nephometer_openstack::messaging::{MessagingError, MessagingSettings, RabbitS
 use nephometer_openstack::services::{GnocchiApi, GnocchiWriter, TrustSessions, ZaqarQueues};
 use nephometer_pipeline::publish::{OpenBus, PublisherFactory, PublisherParts};
 use nephometer_pipeline::{NotAccepted, Publisher, SampleSink};
-use parking_lot::Mutex;
 
 use crate::config::{Config, SamplesBy};
 
@@ -28,25 +27,6 @@ const SPOOLS_NAME: &str = "spool";
 const MEMORY_NAME: &str = "pipelines";
 /// Who is said to have made resources and metrics of what was polled in this process.
 const CREATOR: &str = "ceilometer";
-
-/// Keeps samples in memory: what a dry run shows.
-#[derive(Debug, Default)]
-pub(crate) struct Collected(Mutex<Vec<Sample>>);
-
-impl Collected {
-    /// What has come in.
-    pub(crate) fn take(&self) -> Vec<Sample> {
-        std::mem::take(&mut self.0.lock())
-    }
-}
-
-#[async_trait]
-impl SampleSink for Collected {
-    async fn accept(&self, samples: Vec<Sample>) -> Result<(), NotAccepted> {
-        self.0.lock().extend(samples);
-        Ok(())
-    }
-}
 
 /// Takes samples that only the exporter shows.
 #[derive(Debug)]

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use nephometer_model::{Sample, SystemClock};
+use nephometer_pipeline::KeptSamples;
 use nephometer_polling::{Division, PollOutcome};
 use serde_json::{Value, json};
 
 use crate::cli::{GlobalArgs, PollingArgs};
-use crate::collection::{Collected, Collection, Extras, Outlets};
+use crate::collection::{Collection, Extras, Outlets};
 use crate::{logging, services};
 
 use super::{load_config, say, serve, table};
@@ -44,7 +45,7 @@ fn once(args: &PollingArgs, global: &GlobalArgs) -> Result<()> {
             sink.delivered().await;
             return Ok::<_, anyhow::Error>((Vec::new(), outcomes));
         }
-        let collected = Arc::new(Collected::default());
+        let collected = Arc::new(KeptSamples::default());
         let (agent, _) = collection.agent(plan, Arc::clone(&collected) as _, division, Extras::default());
         let outcomes = agent.once().await;
         Ok((collected.take(), outcomes))
