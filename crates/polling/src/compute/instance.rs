@@ -18,6 +18,9 @@ pub(super) const INSTANCE_NAME: &str = "OS-EXT-SRV-ATTR:instance_name";
 pub(super) const INSTANCE_HOST: &str = "OS-EXT-SRV-ATTR:host";
 pub(super) const VM_STATE: &str = "OS-EXT-STS:vm_state";
 
+/// Most that the metadata of a part have beside those of its guest.
+const MOST_ADDED: usize = 4;
+
 /// What samples share.
 type Metadata = Arc<Map<String, Value>>;
 
@@ -94,7 +97,8 @@ impl Instance {
             user_id: text("user_id"),
             root_gib,
             ephemeral_gib,
-            metadata: Arc::new(metadata),
+            // A copy is as large as it must be.
+            metadata: Arc::new(metadata.clone()),
             parts: Mutex::default(),
         })
     }
@@ -178,7 +182,9 @@ impl Instance {
     }
 
     fn with(&self, add: impl FnOnce(&mut Map<String, Value>)) -> Metadata {
-        let mut metadata = (*self.metadata).clone();
+        // With room for what is added: a copy that grows takes twice the memory.
+        let mut metadata = Map::with_capacity(self.metadata.len() + MOST_ADDED);
+        metadata.extend(self.metadata.iter().map(|(name, value)| (name.clone(), value.clone())));
         add(&mut metadata);
         Arc::new(metadata)
     }
