@@ -101,6 +101,24 @@ async fn attributes_of_several_sources_add_up() {
 }
 
 #[tokio::test]
+async fn a_resource_that_is_made_anew_has_what_was_known_of_it() {
+    let app = TestApp::start().await.unwrap();
+    let (publisher, writer) = publisher(&app).await;
+    let first = cpu(INSTANCE, 0, 1.0);
+    let mut second = cpu(INSTANCE, 60, 3.0);
+    second.metadata = Arc::clone(&first.metadata);
+    publisher.publish(&[first]).await.unwrap();
+    app.delete(&format!("/v1/resource/instance/{INSTANCE}")).await.expect(204);
+    writer.asked();
+    // Its metadata were read before, and are read again for this.
+    publisher.publish(&[second]).await.unwrap();
+    assert_eq!(writer.asked(), ["measures 1", "resource instance", "measures 1"]);
+    let resource = app.get(&format!("/v1/resource/instance/{INSTANCE}")).await.expect(200).json();
+    assert_eq!((&resource["flavor_id"], &resource["host"]), (&json!("1"), &json!("c1")));
+    assert_eq!(resource["project_id"], "a-project");
+}
+
+#[tokio::test]
 async fn one_bad_sample_costs_itself() {
     let app = TestApp::start().await.unwrap();
     let (publisher, _) = publisher(&app).await;
