@@ -22,6 +22,7 @@ use futures::future::join_all;
 use nephometer_model::{Clock, Sample, Timestamp};
 use tokio::sync::RwLock;
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
 pub use counts::{PipelineCounts, SinkCounts};
 use deliver::Deliveries;
@@ -60,6 +61,8 @@ struct Shared {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
     settings: PipelineSettings,
+    /// What has the store in hand on threads of its own. It goes on where the task that waits for it is ended.
+    disk: TaskTracker,
 }
 
 /// See the module. Ends its tasks when it is dropped; what waits is on disk.
@@ -89,11 +92,12 @@ impl Pipelines {
         let store = Arc::new(Store::open(directory, bounds)?);
         let graph = Graph::build(config, None, load)?;
         forget_strangers(&store, &graph)?;
-        let deliveries = Deliveries::new(Arc::clone(&store));
+        let disk = TaskTracker::new();
+        let deliveries = Deliveries::new(Arc::clone(&store), disk.clone());
         for sink in graph.sinks.iter().filter(|sink| sink.remembers) {
             attach(&store, &deliveries, sink)?;
         }
-        let shared = Arc::new(Shared { store, clock, settings });
+        let shared = Arc::new(Shared { store, clock, settings, disk });
         let graph = Arc::new(RwLock::new(graph));
         let ticker = tokio::spawn(tick(Arc::clone(&shared), Arc::clone(&graph), deliveries.clone()));
         Ok(Self { shared, graph, deliveries, ticker })
@@ -150,6 +154,8 @@ impl Pipelines {
         // An aborted task ends with an error that says so.
         let _ = (&mut self.ticker).await;
         self.deliveries.stop().await;
+        self.shared.disk.close();
+        self.shared.disk.wait().await;
     }
 
     /// Returns when all that sinks have computed was delivered.
@@ -201,9 +207,8 @@ async fn step(
     samples: Vec<Sample>,
     tally: counts::Tally,
 ) -> Result<(), NotAccepted> {
-    let (shared, worker) = (Arc::clone(shared), Arc::clone(sink));
-    // The disk is waited for.
-    let stepped = tokio::task::spawn_blocking(move || {
+    let (disk, shared, worker) = (shared.disk.clone(), Arc::clone(shared), Arc::clone(sink));
+    let stepped = disk.spawn_blocking(move || {
         let now = shared.clock.now();
         shared.store.step(&worker.name, samples, now, |memory, fresh| {
             run::batch(&worker.chain, &memory.entries, fresh, now)
@@ -242,8 +247,8 @@ async fn pass_time(shared: &Arc<Shared>, graph: &Graph, deliveries: &Deliveries)
 
 async fn evict(shared: &Arc<Shared>, graph: &Graph) {
     for sink in graph.sinks.iter().filter(|sink| sink.remembers) {
-        let (shared, worker) = (Arc::clone(shared), Arc::clone(sink));
-        let evicted = tokio::task::spawn_blocking(move || {
+        let (disk, shared, worker) = (shared.disk.clone(), Arc::clone(shared), Arc::clone(sink));
+        let evicted = disk.spawn_blocking(move || {
             let now = shared.clock.now();
             let idle_ns =
                 i64::try_from(shared.settings.idle_seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000_000);

@@ -9,6 +9,7 @@ use nephometer_model::Sample;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 
 use super::counts::Counters;
 use crate::Publisher;
@@ -35,14 +36,16 @@ type Running = HashMap<(Arc<str>, Arc<str>), Delivery>;
 #[derive(Clone)]
 pub(super) struct Deliveries {
     store: Arc<Store>,
+    disk: TaskTracker,
     running: Arc<Mutex<Running>>,
     /// Told whenever something was delivered.
     progress: Arc<Notify>,
 }
 
 impl Deliveries {
-    pub(super) fn new(store: Arc<Store>) -> Self {
-        Self { store, running: Arc::default(), progress: Arc::default() }
+    /// `disk` knows what has the store in hand.
+    pub(super) fn new(store: Arc<Store>, disk: TaskTracker) -> Self {
+        Self { store, disk, running: Arc::default(), progress: Arc::default() }
     }
 
     /// Delivers what `sink` makes to `publisher` from here on, unless that is being done.
@@ -63,6 +66,7 @@ impl Deliveries {
         let (wake, until) = (Arc::new(Notify::new()), Arc::new(AtomicU64::new(GOES_ON)));
         let worker = Worker {
             store: Arc::clone(&self.store),
+            disk: self.disk.clone(),
             sink: Arc::clone(sink),
             target: Arc::clone(target),
             publisher: Arc::clone(publisher),
@@ -131,6 +135,7 @@ fn due(store: &Store, sink: &Arc<str>, target: &str, until: &AtomicU64) -> Optio
 
 struct Worker {
     store: Arc<Store>,
+    disk: TaskTracker,
     sink: Arc<str>,
     target: Arc<str>,
     publisher: Arc<dyn Publisher>,
@@ -163,7 +168,7 @@ impl Worker {
             pause = FIRST_PAUSE;
             let (store, sink, target) =
                 (Arc::clone(&self.store), Arc::clone(&self.sink), Arc::clone(&self.target));
-            let settled = tokio::task::spawn_blocking(move || store.settle(&sink, &target, sequence)).await;
+            let settled = self.disk.spawn_blocking(move || store.settle(&sink, &target, sequence)).await;
             match settled {
                 Ok(Ok(())) => {}
                 Ok(failed) => {

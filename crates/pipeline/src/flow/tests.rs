@@ -216,6 +216,21 @@ async fn cpu_util_is_right_with_many_workers_and_after_restarts() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn whoever_has_stopped_has_let_the_disk_go() {
+    let world = World::new();
+    for second in 0..100 {
+        let pipelines = Arc::new(world.start(CPU_UTIL));
+        let accepting = Arc::clone(&pipelines);
+        let accepted = tokio::spawn(async move { accepting.accept(vec![cpu("r", second, 0_i64)]).await });
+        // The task ends, and leaves behind what it has begun on another thread.
+        tokio::task::yield_now().await;
+        accepted.abort();
+        drop(accepted.await);
+        Arc::into_inner(pipelines).unwrap().stop().await;
+    }
+}
+
 #[tokio::test]
 async fn what_comes_again_counts_once() {
     let world = World::new();
