@@ -6,6 +6,7 @@
 
 mod fold;
 mod keys;
+mod trigrams;
 mod values;
 
 use nephometer_drivers::IndexError;

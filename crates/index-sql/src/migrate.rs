@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use crate::OpenError;
 
 /// The steps: SQLite's text and PostgreSQL's. Released steps never change; new ones are added at the end.
-const STEPS: [(&str, &str); 6] = [
+const STEPS: [(&str, &str); 7] = [
     (include_str!("migrations/sqlite/0001_index.sql"), include_str!("migrations/postgres/0001_index.sql")),
     (
         include_str!("migrations/sqlite/0002_attribute_order.sql"),
@@ -23,6 +23,10 @@ const STEPS: [(&str, &str); 6] = [
         include_str!("migrations/postgres/0005_notifiers.sql"),
     ),
     (include_str!("migrations/sqlite/0006_groups.sql"), include_str!("migrations/postgres/0006_groups.sql")),
+    (
+        include_str!("migrations/sqlite/0007_searches.sql"),
+        include_str!("migrations/postgres/0007_searches.sql"),
+    ),
 ];
 
 /// What [`make_trigrams`] makes.

@@ -5,6 +5,7 @@
 
 mod session;
 mod threads;
+mod trigrams;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -86,7 +86,7 @@ impl Scope<'_> {
     }
 
     /// The condition that a text matches the pattern that `filter` is.
-    fn pattern_condition(
+    pub(super) fn pattern_condition(
         &self,
         statement: &mut Statement,
         filter: &Filter,
@@ -113,6 +113,9 @@ impl Scope<'_> {
         statement: &mut Statement,
         filter: &Filter,
     ) -> Result<String, IndexError> {
+        if let Some(search) = self.group_search(statement, filter)? {
+            return Ok(search);
+        }
         let search = Self { look: Look::Search, ..*self };
         if let Filter::Compare(_, name, FilterValue::Null) = filter
             && let Some(Place::Attribute { pk, .. }) = self.place(name)

@@ -185,7 +185,8 @@ async fn search_values(
     costs: &Costs,
 ) -> Result<(), Failure> {
     let filter = condition.filter.as_ref();
-    if !listing.scope(Branch::Current, Look::Search).is_scanned(filter) {
+    let scope = listing.scope(Branch::Current, Look::Search);
+    if !scope.is_scanned(filter) {
         return Ok(());
     }
     if let Some(values) = patterns::values(session, listing, filter, condition.share, costs.size).await? {
@@ -195,7 +196,7 @@ async fn search_values(
         };
         condition.filter = Cow::Owned(values);
         condition.is_indexed = true;
-    } else if costs.is_scan_cheaper(condition.share) {
+    } else if costs.is_search_cheaper(condition.share, scope.is_grouped(session.dialect(), filter)) {
         condition.keys = load(session, listing, filter, MANY).await?;
     }
     Ok(())
@@ -267,9 +268,11 @@ impl Costs {
         (fewest..=most).min_by(|one, other| cost(*one).total_cmp(&cost(*other))).unwrap_or(fewest)
     }
 
-    /// Whether looking at all values of an attribute costs less than a walk that meets rows that match by this share.
-    fn is_scan_cheaper(&self, share: f64) -> bool {
-        self.size * SCAN_NS < self.steps(share) * (STEP_NS + TEST_NS)
+    /// Whether a search for what matches, by this share, costs less than a walk that meets it: by groups of characters, or
+    /// a look at all values of an attribute.
+    fn is_search_cheaper(&self, share: f64, is_grouped: bool) -> bool {
+        let search = self.size * if is_grouped { share * ROW_NS } else { SCAN_NS };
+        search < self.steps(share) * (STEP_NS + TEST_NS)
     }
 }
 

@@ -187,9 +187,10 @@ async fn check(index: &crate::SqlIndex, sorted: &str, whole_table: impl Fn(&str)
 #[tokio::test]
 async fn sqlite_reads_no_whole_tables_for_a_page_and_sorts_none_that_has_an_index() {
     let directory = tempfile::tempdir().unwrap();
-    // A scan of an index is a walk; these are tables without one.
+    // A scan of an index is a walk, and so is one of metrics, which lie in the order of ids; the test of sorting would find
+    // another. These are tables without one.
     let whole_table =
-        |line: &str| ["r", "m", "a", "s"].iter().any(|alias| line.trim_end() == format!("SCAN {alias}"));
+        |line: &str| ["r", "a", "s"].iter().any(|alias| line.trim_end() == format!("SCAN {alias}"));
     check(&open_sqlite(&directory), "USE TEMP B-TREE FOR ORDER BY", whole_table).await;
 }
 

@@ -10,7 +10,7 @@ use nephometer_model::Filter;
 use crate::Failure;
 use crate::columns::Branch;
 use crate::filter::{Look, Scope, creator_of_project};
-use crate::session::{Dialect, Session, Statement, query_one};
+use crate::session::{Session, Statement, query_one};
 use crate::types::{self, StoredType};
 use crate::value::Value;
 
@@ -21,10 +21,10 @@ const MANY_RESOURCES: i64 = 128 * 1024;
 
 // What things cost, in nanoseconds: finding a resource's metrics,
 const OWNER_NS: f64 = 1000.0;
-/// looking at the row of a metric,
-const METRIC_NS: f64 = 1500.0;
-/// and looking at a metric where an index has all that is asked.
-const INDEXED_METRIC_NS: f64 = 150.0;
+/// looking at one of them,
+const METRIC_NS: f64 = 150.0;
+/// and going to the next metric in the order of a page, and asking whose it is.
+const STEP_NS: f64 = 300.0;
 
 /// What a caller may see.
 pub(super) enum Visible {
@@ -108,12 +108,9 @@ async fn walk_is_cheaper(
     let mut row = query_one(session, sql, &[]).await?;
     let (metrics, all) = (row.int()? as f64, (row.int()? as f64).max(1.0));
     let share = (resources as f64 / all).clamp(f64::MIN_POSITIVE, 1.0);
-    let metric_ns = match session.dialect() {
-        Dialect::Sqlite => METRIC_NS,
-        Dialect::Postgres => INDEXED_METRIC_NS,
-    };
-    let gather = share * (all * OWNER_NS + metrics * metric_ns);
-    Ok(limit as f64 / share * METRIC_NS < gather)
+    let gather = share * (all * OWNER_NS + metrics * METRIC_NS);
+    let walk = (limit as f64 / share).min(metrics) * STEP_NS;
+    Ok(walk < gather)
 }
 
 /// A search for metrics.

@@ -37,6 +37,12 @@ impl SqliteSession {
         Ok(())
     }
 
+    /// The whole number that a statement without parameters gives.
+    pub(crate) fn whole(&self, sql: &str) -> Result<i64, Failure> {
+        let run = || self.connection.prepare_cached(sql)?.query_row((), |row| row.get(0));
+        run().map_err(|error| failure(&error))
+    }
+
     /// Whether a transaction is open.
     pub(crate) fn in_transaction(&self) -> bool {
         !self.connection.is_autocommit()
@@ -59,6 +65,40 @@ impl SqliteSession {
         let mut statement = self.connection.prepare_cached(sql)?;
         bind(&mut statement, params)?;
         statement.raw_execute().map(|changed| changed as u64)
+    }
+
+    /// Inserts rows, with `conflict` as the end of the statement, and gives `made` each that came to be with its key.
+    fn insert_rows(
+        &self,
+        table: &str,
+        conflict: &str,
+        batch: &Batch,
+        mut made: impl FnMut(&[Value], i64),
+    ) -> Result<(), Failure> {
+        let column = WITHOUT_ROWID.iter().find(|(name, _)| *name == table).map(|(_, column)| *column);
+        let mut next = if column.is_some() { self.reserve(table, batch.rows.len())? } else { 0 };
+        self.for_each_row(&(insertion(table, batch, column) + conflict), batch, |statement, row| {
+            if column.is_some() {
+                // In place of the row's number.
+                statement.raw_bind_parameter(batch.columns.len() + 1, next)?;
+            }
+            if statement.raw_execute()? == 1 {
+                made(row, if column.is_some() { next } else { self.connection.last_insert_rowid() });
+            }
+            next += 1;
+            Ok(())
+        })
+    }
+
+    /// The first of so many keys that no row of `table` has had, nor ever gets again.
+    fn reserve(&self, table: &str, count: usize) -> Result<i64, Failure> {
+        let first = self.whole(&format!("SELECT next FROM {table}_sequence"))?;
+        let run = || {
+            let next = first.saturating_add(i64::try_from(count).unwrap_or(i64::MAX));
+            self.connection.prepare_cached(&format!("UPDATE {table}_sequence SET next = ?1"))?.execute([next])
+        };
+        run().map_err(|error| failure(&error))?;
+        Ok(first)
     }
 
     /// Runs `sql` with each row of a batch, and `each` on the statement so bound.
@@ -138,7 +178,7 @@ impl Session for SqliteSession {
     }
 
     async fn insert(&mut self, table: &str, batch: &Batch) -> Result<(), Failure> {
-        self.for_each_row(&insertion(table, batch), batch, |statement, _| statement.raw_execute().map(drop))
+        self.insert_rows(table, "", batch, |_, _| {})
     }
 
     async fn insert_new(
@@ -148,22 +188,23 @@ impl Session for SqliteSession {
         batch: &Batch,
     ) -> Result<HashMap<Uuid, i64>, Failure> {
         let mut keys = HashMap::with_capacity(batch.rows.len());
-        let sql = insertion(table, batch) + " ON CONFLICT DO NOTHING";
-        self.for_each_row(&sql, batch, |statement, row| {
-            if let (1, Some(Value::Uuid(id))) = (statement.raw_execute()?, row.first()) {
-                keys.insert(*id, self.connection.last_insert_rowid());
+        self.insert_rows(table, " ON CONFLICT DO NOTHING", batch, |row, key| {
+            if let Some(Value::Uuid(id)) = row.first() {
+                keys.insert(*id, key);
             }
-            Ok(())
         })?;
         Ok(keys)
     }
 }
 
-/// An INSERT of one row of VALUES: anything else, INSERT … SELECT or RETURNING, would make SQLite copy each page aside
+/// Tables in the order of another column than their key, and their key: these come from a sequence.
+const WITHOUT_ROWID: [(&str, &str); 1] = [("metric", "key")];
+
+/// An INSERT of one row of VALUES, those of the batch and, as the last parameter, one for the column `key`: anything else, INSERT … SELECT or RETURNING, would make SQLite copy each page aside
 /// before it changes it, statement by statement.
-fn insertion(table: &str, batch: &Batch) -> String {
+fn insertion(table: &str, batch: &Batch, key: Option<&str>) -> String {
     let (mut columns, mut values) = (String::new(), String::new());
-    for (position, (name, _)) in batch.columns.iter().enumerate() {
+    for (position, name) in batch.columns.iter().map(|(name, _)| *name).chain(key).enumerate() {
         let comma = if position == 0 { "" } else { ", " };
         columns.push_str(&format!("{comma}{name}"));
         values.push_str(&format!("{comma}?{}", position + 1));

@@ -8,6 +8,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use futures::FutureExt;
 
 use super::session::SqliteSession;
+use super::trigrams;
 use crate::session::{Operation, Session};
 use crate::{Failure, OpenError};
 
@@ -115,6 +116,7 @@ pub(crate) fn write(mut session: SqliteSession, queue: &Receiver<Box<dyn Job>>) 
         match queue.recv_timeout(IDLE) {
             Ok(first) => {
                 write_group(&mut session, first, queue);
+                trigrams::sort_in(&session);
                 written = true;
             }
             Err(RecvTimeoutError::Timeout) if written => {
@@ -214,7 +216,7 @@ fn give_memory_back(session: &SqliteSession) {
     }
 }
 
-fn finish(session: &SqliteSession, sql: &str) {
+pub(super) fn finish(session: &SqliteSession, sql: &str) {
     if let Err(failure) = session.control(sql) {
         tracing::warn!(error = %failure, sql, "the index could not finish");
     }

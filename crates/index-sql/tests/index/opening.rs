@@ -76,7 +76,8 @@ async fn a_server_that_is_not_there_is_told() {
     assert!(matches!(error, Some(OpenError::Url(_))));
 }
 
-/// What the first version of the schema held: a type of two attributes, and resources with both, one and none of them.
+/// What the first version of the schema held: a type of two attributes, resources with both, one and none of them, and metrics,
+/// one of which is gone.
 const FIRST_ROWS: &str = "
     INSERT INTO schema_version (version) VALUES (1);
     INSERT INTO resource_type (name, state) VALUES ('vm', '\"active\"');
@@ -84,11 +85,15 @@ const FIRST_ROWS: &str = "
         (2, 'host', '{\"type\":\"string\",\"min_length\":0,\"max_length\":9,\"required\":false}'),
         (2, 'up', '{\"type\":\"bool\",\"required\":false}');
     INSERT INTO resource (id, type_pk, started_at, revision_start, original_resource_id, attributes) VALUES
-        (<1>, 2, 1, 1, 'both', '{\"host\":\"a\",\"up\":true}'),
+        (<1>, 2, 1, 1, 'both', '{\"host\":\"a text\",\"up\":true}'),
         (<2>, 2, 2, 2, 'one', '{\"host\":\"b\"}'),
         (<3>, 2, 3, 3, 'none', '{}');
     INSERT INTO resource_attribute (resource_pk, attribute_pk, text, integer) VALUES
-        (1, 1, 'a', NULL), (1, 2, NULL, 1), (2, 1, 'b', NULL);";
+        (1, 1, 'a text', NULL), (1, 2, NULL, 1), (2, 1, 'b', NULL);
+    INSERT INTO archive_policy (name, back_window, definition, methods, version) VALUES ('low', 0, '[]', '[]', 1);
+    INSERT INTO label (text) VALUES ('cpu');
+    INSERT INTO metric (id, resource_pk, name_pk, policy_key) VALUES (<1>, 1, 1, 1), (<2>, NULL, NULL, 1);
+    DELETE FROM metric WHERE key = 2;";
 
 const VERSIONS: &str = "CREATE TABLE schema_version (version BIGINT NOT NULL PRIMARY KEY);";
 
@@ -121,6 +126,14 @@ async fn check_first_rows(index: &SqlIndex) {
     let without = |name: &str| Filter::Compare(Comparison::Eq, name.to_owned(), FilterValue::Null);
     assert_eq!(found(without("up"), "host", up).await, ["one", "none"]);
     assert_eq!(found(Filter::Not(Box::new(without("host"))), "id", up).await, ["both", "one"]);
+    let part = Filter::Compare(Comparison::Like, "host".to_owned(), FilterValue::Text("%tex%".to_owned()));
+    assert_eq!(found(part, "id", up).await, ["both"]);
+    let kept = index.metrics_by_id(&[MetricId(Uuid::from_u128(1))]).await.unwrap();
+    assert_eq!(
+        kept.iter().map(|metric| (metric.key.0, metric.name.as_deref())).collect::<Vec<_>>(),
+        [(1, Some("cpu"))]
+    );
+    assert_eq!(index.create_metric(metric(7)).await.unwrap().key.0, 3);
 }
 
 #[tokio::test]
@@ -172,7 +185,7 @@ async fn postgres_brings_earlier_schemas_with_their_rows_up_to_date() {
         run_in(&url, &schema).await;
         let index = SqlIndex::connect_postgres(&PostgresSettings::at(&url), support::clock()).await.unwrap();
         check_first_rows(&index).await;
-        let covering = "SELECT count(*) = 6 FROM pg_index WHERE indnatts > indnkeyatts AND indrelid \
+        let covering = "SELECT count(*) = 7 FROM pg_index WHERE indnatts > indnkeyatts AND indrelid \
                         IN ('resource'::regclass, 'metric'::regclass)";
         assert!(is_so(&url, covering).await);
     }

@@ -261,6 +261,14 @@ pub(super) fn sqlite(path: &Path, maker: &mut Maker<'_>, resources: u128) {
             }
         }
     }
+    transaction.execute("UPDATE metric_sequence SET next = ?1", [maker.metrics_made + 1]).unwrap();
+    // As the writer does it whenever so many have come together.
+    transaction
+        .execute_batch(
+            "INSERT INTO resource_trigram (rowid, text) SELECT row, text FROM trigram_change ORDER BY row; \
+             DELETE FROM trigram_change",
+        )
+        .unwrap();
     transaction.commit().unwrap();
 }
 
