@@ -60,14 +60,15 @@ async fn what_cannot_be_stored_now_is_stored_later_in_order_after_a_restart() {
     let (_, counts) = first.counts().pop().unwrap();
     assert_eq!((counts.spool.samples, counts.delivered, counts.given_back), (50, 1, 0));
     drop(first);
-    // The tasks of a publisher that is gone let go of its spool.
-    tokio::time::sleep(Duration::from_millis(100)).await;
     watched.away.store(0, Ordering::SeqCst);
     watched.asked();
     let second = factory(spools.path(), watched.clone());
-    assert_eq!(second.abandoned().len(), 1, "nobody has asked for it yet");
+    // The tasks of a publisher that is gone let go of its spool, soon; nobody has asked for it again.
+    until(|| second.abandoned().len() == 1).await;
     let publisher = gnocchi(&second);
-    until(|| second.counts()[0].1.delivered == 50).await;
+    // What comes while something waits, waits behind it.
+    let waiting = || second.counts()[0].1;
+    until(|| (waiting().delivered, waiting().spool.samples) == (50, 0)).await;
     assert!(second.abandoned().is_empty());
     let asked: Vec<_> = watched.asked().into_iter().filter(|asked| asked.starts_with("measures")).collect();
     assert_eq!(asked, ["measures 10"; 5]);
