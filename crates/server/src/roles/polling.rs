@@ -136,6 +136,23 @@ fn show(exporter: Arc<Exporter>) -> Router {
     Router::new().fallback(move || async move { ([(header::CONTENT_TYPE, TEXT_FORMAT)], exporter.render()) })
 }
 
+/// What was said last of something that is looked at again and again.
+#[derive(Default)]
+struct Complaint(Option<String>);
+
+impl Complaint {
+    /// Says what is wrong and what follows, unless that was said the last time.
+    fn hear(&mut self, outcome: Result<()>, consequence: &str) {
+        let said = self.0.take();
+        let Err(error) = outcome else { return };
+        let error = format!("{error:#}");
+        if said.as_ref() != Some(&error) {
+            tracing::error!("{error}; {consequence}");
+        }
+        self.0 = Some(error);
+    }
+}
+
 /// Gives the agent new plans when polling.yaml changes.
 struct Follower {
     collection: Collection,
@@ -148,17 +165,14 @@ impl Follower {
     async fn follow(mut self) -> Result<()> {
         let mut hangups = signal(SignalKind::hangup())?;
         let mut looks = tokio::time::interval(LOOK);
+        let (mut of_polling, mut of_pipelines) = (Complaint::default(), Complaint::default());
         loop {
             tokio::select! {
                 _ = hangups.recv() => {}
                 _ = looks.tick() => {}
             }
-            if let Err(error) = self.look() {
-                tracing::error!("{error:#}; polling goes on as it was");
-            }
-            if let Err(error) = self.sink.look().await {
-                tracing::error!("{error:#}; pipelines go on as they were");
-            }
+            of_polling.hear(self.look(), "polling goes on as it was");
+            of_pipelines.hear(self.sink.look().await, "pipelines go on as they were");
         }
     }
 
