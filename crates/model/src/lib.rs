@@ -10,6 +10,7 @@ mod filter;
 mod id;
 mod identity;
 pub mod json;
+mod metadata;
 mod method;
 mod metric;
 mod ordered_ids;
@@ -35,6 +36,7 @@ pub use id::{
     parse_python_uuid, resource_id_from,
 };
 pub use identity::{Identity, PolicyTarget};
+pub use metadata::{Metadata, SharedField, WeakMetadata};
 pub use method::{AggregationMethod, MethodSet, Reducer};
 pub use metric::{Metric, MetricStatus};
 pub use ordered_ids::OrderedIds;

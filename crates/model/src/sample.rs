@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Number, Value};
 
+use crate::Metadata;
+
 /// How readings of a meter relate to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -142,7 +144,7 @@ pub struct Sample {
     /// When, ISO 8601 as the source writes it: polled samples have no zone and mean UTC.
     pub timestamp: Option<Arc<str>>,
     /// What was known of the resource, in the source's order.
-    pub metadata: Arc<Map<String, Value>>,
+    pub metadata: Metadata,
     /// Where it comes from, `openstack` as a rule.
     pub source: Arc<str>,
     /// Names this sample wherever it goes.
@@ -186,7 +188,7 @@ impl Sample {
             project_name: None,
             resource_id: None,
             timestamp: None,
-            metadata: Arc::default(),
+            metadata: Metadata::default(),
             source: Self::DEFAULT_SOURCE.into(),
             id: id.into(),
             monotonic_time_seconds: None,
@@ -208,7 +210,7 @@ impl Sample {
             ("project_name", text(&self.project_name)),
             ("resource_id", text(&self.resource_id)),
             ("timestamp", text(&self.timestamp)),
-            ("resource_metadata", Value::Object((*self.metadata).clone())),
+            ("resource_metadata", self.metadata.to_json()),
             ("source", Value::from(&*self.source)),
             ("id", Value::from(&*self.id)),
             ("monotonic_time", monotonic),

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use async_trait::async_trait;
 use divan::Bencher;
 use divan::counter::ItemsCount;
-use nephometer_model::{Clock, Meter, MeterType, Sample, SystemClock, Timestamp};
-use nephometer_pipeline::expr::{Expression, Names, Value as ExpressionValue};
+use nephometer_model::{Clock, Metadata, Meter, MeterType, Sample, SystemClock, Timestamp};
+use nephometer_pipeline::expr::{Attributes, Expression, Names, Value as ExpressionValue};
 use nephometer_pipeline::path::Path;
 use nephometer_pipeline::{
     NameKind, PipelineConfig, PipelineSettings, Pipelines, PublishError, Publisher, SampleSink,
@@ -45,14 +45,14 @@ fn readings(second: i64) -> Vec<Sample> {
     }) else {
         return Vec::new();
     };
-    let metadata = Arc::new(metadata);
+    let metadata = Metadata::from(metadata);
     let timestamp: Arc<str> = Timestamp::from_ns(START_NS + second * 1_000_000_000).isoformat().into();
     (0..RESOURCES)
         .map(|resource| {
             let mut sample = Sample::new(&meter, second * 500_000_000, format!("{resource}-{second}"));
             sample.resource_id = Some(format!("resource-{resource}").into());
             sample.timestamp = Some(Arc::clone(&timestamp));
-            sample.metadata = Arc::clone(&metadata);
+            sample.metadata = metadata.clone();
             sample
         })
         .collect()
@@ -109,7 +109,7 @@ fn a_scale(bencher: Bencher<'_, '_>) {
         return;
     };
     bencher.counter(ItemsCount::new(1_u32)).bench_local(|| {
-        let metadata = ExpressionValue::Namespace(Some(&samples[0].metadata));
+        let metadata = ExpressionValue::Namespace(Some(Attributes::Metadata(&samples[0].metadata)));
         let names = Names(vec![("resource_metadata", metadata)]);
         expression.evaluate(&names).is_ok()
     });

@@ -8,6 +8,7 @@
 //! Refused are complex numbers, whole numbers beyond 128 bits, and assignments of any kind.
 
 mod ast;
+mod attributes;
 mod builtins;
 mod compare;
 mod error;
@@ -27,6 +28,7 @@ mod tests;
 mod value;
 
 pub(crate) use ast::Binary as Operator;
+pub use attributes::Attributes;
 pub use error::{EvalError, ExpressionSyntaxError, Fault};
 pub use value::{Dict, Str, Value};
 

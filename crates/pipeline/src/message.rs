@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use nephometer_model::{MeterType, Sample, Volume, python};
+use nephometer_model::{Metadata, MeterType, Sample, Volume, python};
 use serde_json::{Map, Value};
 
 use crate::signature::{SIGNATURE_KEY, Signer};
@@ -22,7 +22,7 @@ pub fn to_message(sample: &Sample, publisher_id: Option<&str>, signer: &Signer) 
         ("project_name", text(&sample.project_name)),
         ("resource_id", text(&sample.resource_id)),
         ("timestamp", text(&sample.timestamp)),
-        ("resource_metadata", Value::Object((*sample.metadata).clone())),
+        ("resource_metadata", sample.metadata.to_json()),
         ("message_id", Value::from(&*sample.id)),
         ("monotonic_time", sample.monotonic_time_seconds.map_or(Value::Null, Value::from)),
     ];
@@ -121,10 +121,10 @@ impl Fields<'_> {
         }
     }
 
-    fn metadata(&self) -> Result<Arc<Map<String, Value>>, MessageError> {
+    fn metadata(&self) -> Result<Metadata, MessageError> {
         match self.0.get("resource_metadata") {
-            Some(Value::Object(map)) => Ok(Arc::new(map.clone())),
-            None | Some(Value::Null) => Ok(Arc::default()),
+            Some(Value::Object(map)) => Ok(map.clone().into()),
+            None | Some(Value::Null) => Ok(Metadata::default()),
             Some(other) => Err(wrong("resource_metadata", "an object", other)),
         }
     }
@@ -238,7 +238,7 @@ mod tests {
         ) {
             let mut sample = Sample::new(&Meter::new("m", MeterType::Delta, "B"), 0_i64, "id");
             sample.volume = Volume::from(volume);
-            sample.metadata = Arc::new(metadata.into_iter().collect());
+            sample.metadata = metadata.into_iter().collect::<Map<_, _>>().into();
             let [user, user_name, project, project_name, resource] = &ids[..] else { unreachable!() };
             sample.user_id = user.as_deref().map(Arc::from);
             sample.user_name = user_name.as_deref().map(Arc::from);

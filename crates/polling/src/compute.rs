@@ -15,6 +15,7 @@
 //! | Nova's servers are listed to the last page | upstream takes what Nova gives at once, a thousand |
 //! | `image_meta` of servers that Nova lists has Glance's own names | upstream has those of its client library |
 
+mod common;
 mod discovery;
 mod host;
 mod inspector;

@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use nephometer_model::{Sample, python};
+use nephometer_model::{Metadata, Sample, python};
 use parking_lot::Mutex;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::PollsterKey;
 
@@ -73,7 +73,7 @@ fn shown(value: f64) -> String {
 
 /// Labels in upstream's order.
 fn labels(sample: &Sample) -> String {
-    let metadata = &*sample.metadata;
+    let metadata = &sample.metadata;
     let mut labels = Labels::default();
     identity(sample, &mut labels);
     labels.some("vm_instance", metadata.get("host"));
@@ -94,7 +94,7 @@ fn labels(sample: &Sample) -> String {
         for name in names {
             labels.put(
                 name,
-                &metadata.get(*name).filter(|value| is_true(value)).map_or(String::new(), python::str),
+                &metadata.get(name).filter(|value| is_true(value)).map_or(String::new(), python::str),
             );
         }
     };
@@ -132,7 +132,7 @@ fn identity(sample: &Sample, labels: &mut Labels) {
     }
 }
 
-fn resource_name(metadata: &Map<String, Value>) -> Option<String> {
+fn resource_name(metadata: &Metadata) -> Option<String> {
     let text = |name: &str| metadata.get(name).filter(|value| is_true(value)).map(python::str);
     match (text("display_name"), text("name")) {
         (Some(display_name), Some(name)) => Some(format!("{display_name}:{name}")),
@@ -185,7 +185,6 @@ impl Labels {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use nephometer_model::{Meter, MeterType, Volume};
     use serde_json::json;
@@ -197,7 +196,7 @@ mod tests {
         sample.resource_id = Some("r-1".into());
         sample.project_id = Some("p".into());
         let Value::Object(metadata) = metadata else { panic!() };
-        sample.metadata = Arc::new(metadata);
+        sample.metadata = metadata.into();
         sample
     }
 

@@ -22,6 +22,7 @@ mod local_node;
 mod names;
 mod plan;
 mod pollster;
+mod pool;
 mod round;
 mod schedule;
 pub mod snmp;

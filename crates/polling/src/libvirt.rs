@@ -14,7 +14,7 @@ mod uri;
 mod xdr;
 
 pub use client::{DomainRecord, LibvirtClient};
-pub use description::{Description, Disk, Nic, NovaFlavor, NovaMetadata};
+pub use description::{Description, Disk, Nic, NovaFlavor, NovaImage, NovaMetadata};
 pub use error::LibvirtError;
 pub use protocol::{BlockInfo, DomainRef};
 pub use stats::{Balloon, DiskStats, DomainStats, NicStats, PerfStats, VcpuTimes};

@@ -18,6 +18,10 @@ pub const CLIENT_SESSION: &[u8] = include_bytes!("../fixtures/libvirt/domstats-s
 /// The XML of the same domain, made by Nova 34.
 pub const DOMAIN_XML: &str = include_str!("../fixtures/libvirt/nova34-domain.xml");
 const RECORDED_NAME: &str = "instance-00000005";
+const RECORDED_SERVER: &str = "lab-libvirt-vm";
+/// How the id of its port begins, and the name of the device on the host goes on.
+const RECORDED_PORT: &str = "4370fddf";
+const RECORDED_MAC: &str = "fa:16:3e:4f:b1:3e";
 const RECORDED_ID: &str = "02eacd57-1358-4614-b3af-19e93bedf787";
 
 const PROGRAM: u32 = 0x2000_8086;
@@ -113,13 +117,30 @@ impl FakeDomain {
         }
     }
 
-    /// The recorded domain under another identity: the `number`th of many.
+    /// The recorded domain under another identity, with a name and an interface of its own: the `number`th of many.
     pub fn numbered(number: u32) -> Self {
         let mut domain = Self::recorded();
         domain.name = format!("instance-{number:08x}");
         domain.uuid[12..].copy_from_slice(&number.to_be_bytes());
         let id = format!("{}{number:08x}", &RECORDED_ID[..RECORDED_ID.len() - 8]);
-        domain.xml = domain.xml.replace(RECORDED_ID, &id).replace(RECORDED_NAME, &domain.name);
+        let [a, b, c, d] = number.to_be_bytes();
+        let mac = format!("fa:16:{a:02x}:{b:02x}:{c:02x}:{d:02x}");
+        let (port, server) = (format!("{number:08x}"), format!("server-{number}"));
+        for (recorded, own) in [
+            (RECORDED_ID, &id),
+            (RECORDED_NAME, &domain.name),
+            (RECORDED_SERVER, &server),
+            (RECORDED_PORT, &port),
+            (RECORDED_MAC, &mac),
+        ] {
+            domain.xml = domain.xml.replace(recorded, own);
+        }
+        // Its statistics call the interface by the port too.
+        let bytes = &mut domain.parameters.1;
+        let at = bytes.windows(port.len()).position(|part| part == RECORDED_PORT.as_bytes());
+        if let Some(at) = at {
+            bytes[at..at + port.len()].copy_from_slice(port.as_bytes());
+        }
         domain
     }
 

@@ -106,7 +106,7 @@ async fn a_resource_that_is_made_anew_has_what_was_known_of_it() {
     let (publisher, writer) = publisher(&app).await;
     let first = cpu(INSTANCE, 0, 1.0);
     let mut second = cpu(INSTANCE, 60, 3.0);
-    second.metadata = Arc::clone(&first.metadata);
+    second.metadata = first.metadata.clone();
     publisher.publish(&[first]).await.unwrap();
     app.delete(&format!("/v1/resource/instance/{INSTANCE}")).await.expect(204);
     writer.asked();

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use nephometer_drivers::{
     AttributeChange, Made, MetricWriteError, MetricWriter, NamedMeasures, TypeAttributes,
 };
-use nephometer_model::{Meter, MeterType, NewArchivePolicy, Sample};
+use nephometer_model::{Metadata, Meter, MeterType, NewArchivePolicy, Sample};
 use parking_lot::Mutex;
 use serde_json::{Map, Value, json};
 
@@ -30,9 +30,9 @@ pub(crate) fn sample(meter: &str, resource: &str, second: u32, volume: f64) -> S
     sample
 }
 
-pub(crate) fn metadata(value: Value) -> Arc<Map<String, Value>> {
+pub(crate) fn metadata(value: Value) -> Metadata {
     let Value::Object(fields) = value else { panic!("metadata is an object") };
-    Arc::new(fields)
+    fields.into()
 }
 
 /// A writer that counts what it is asked, and is away when told.

@@ -133,7 +133,7 @@ fn scales_of_transformers_see_attributes() {
     struct Sample<'a>(&'a serde_json::Map<String, Json>);
     impl<'a> Scope<'a> for Sample<'a> {
         fn get(&self, name: &str) -> Option<Value<'a>> {
-            (name == "resource_metadata").then_some(Value::Namespace(Some(self.0)))
+            (name == "resource_metadata").then_some(Value::Namespace(Some(Attributes::Map(self.0))))
         }
         fn unknown(&self, _name: &str) -> Option<Value<'a>> {
             Some(Value::Namespace(None))

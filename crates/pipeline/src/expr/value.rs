@@ -8,6 +8,7 @@ use std::rc::Rc;
 use serde_json::{Map, Number, Value as Json};
 
 use super::ast::Lambda;
+use super::attributes::Attributes;
 use super::builtins::Builtin;
 use super::error::EvalError;
 use super::eval::Locals;
@@ -59,7 +60,7 @@ pub enum Value<'a> {
     /// A map of JSON.
     JsonMap(&'a Map<String, Json>),
     /// A map whose entries are reached as attributes; those that are missing are empty namespaces (transformers).
-    Namespace(Option<&'a Map<String, Json>>),
+    Namespace(Option<Attributes<'a>>),
     /// What is no data: functions, types, methods, modules, matches of regular expressions.
     Other(Opaque<'a>),
 }
@@ -117,9 +118,9 @@ impl<'a> Value<'a> {
     }
 
     /// A value of JSON as attributes see it: maps are namespaces.
-    pub fn attribute_of(map: Option<&'a Map<String, Json>>, name: &str) -> Self {
+    pub fn attribute_of(map: Option<Attributes<'a>>, name: &str) -> Self {
         match map.and_then(|map| map.get(name)) {
-            Some(Json::Object(inner)) => Self::Namespace(Some(inner)),
+            Some(Json::Object(inner)) => Self::Namespace(Some(Attributes::Map(inner))),
             Some(value) => Self::from_json(value),
             None => Self::Namespace(None),
         }
@@ -251,7 +252,8 @@ impl<'a> Value<'a> {
                 Json::Array(items.iter().map(Value::to_json).collect::<Result<_, _>>()?)
             }
             Self::JsonList(items) => Json::Array(items.to_vec()),
-            Self::JsonMap(map) | Self::Namespace(Some(map)) => Json::Object((*map).clone()),
+            Self::JsonMap(map) => Json::Object((*map).clone()),
+            Self::Namespace(Some(map)) => map.to_json(),
             Self::Namespace(None) => Json::Object(Map::new()),
             Self::Dict(dict) => {
                 let entries =

@@ -102,7 +102,7 @@ fn cpu(resource: &str, second: i64, volume: impl Into<Volume>) -> Sample {
     sample.resource_id = Some(resource.into());
     sample.timestamp = Some(Timestamp::from_ns(START_NS + second * 1_000_000_000).isoformat().into());
     let Value::Object(metadata) = json!({"cpu_number": 2}) else { unreachable!() };
-    sample.metadata = Arc::new(metadata);
+    sample.metadata = metadata.into();
     sample
 }
 

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use nephometer_model::Sample;
-use serde_json::{Map, Value};
+use nephometer_model::{Metadata, Sample};
+use serde_json::Value;
 
 use super::node::{Node, Operand};
 use super::{PathError, filter, sort};
@@ -23,7 +23,7 @@ pub(super) fn fail<T>(message: impl Into<String>) -> Result<T> {
 #[derive(Debug, Clone)]
 pub(super) enum Place<'a> {
     Json(&'a Value),
-    Map(&'a Map<String, Value>),
+    Metadata(&'a Metadata),
     Made(Rc<Value>),
     /// The fields of a sample, by their names.
     Sample(&'a Sample),
@@ -35,7 +35,7 @@ impl<'a> Place<'a> {
         match self {
             Self::Json(value) => Cow::Borrowed(value),
             Self::Made(value) => Cow::Borrowed(value),
-            Self::Map(map) => Cow::Owned(Value::Object((*map).clone())),
+            Self::Metadata(metadata) => Cow::Owned(metadata.to_json()),
             Self::Sample(sample) => Cow::Owned(Value::Object(sample.to_map())),
         }
     }
@@ -44,7 +44,7 @@ impl<'a> Place<'a> {
     fn field(&self, name: &str) -> Option<Place<'a>> {
         match self {
             Self::Json(Value::Object(map)) => map.get(name).map(Place::Json),
-            Self::Map(map) => map.get(name).map(Place::Json),
+            Self::Metadata(metadata) => metadata.get(name).map(Place::Json),
             Self::Made(value) => value.get(name).map(|value| Place::Made(Rc::new(value.clone()))),
             Self::Sample(sample) => sample_field(sample, name),
             Self::Json(_) => None,
@@ -54,7 +54,7 @@ impl<'a> Place<'a> {
     fn keys(&self) -> Vec<String> {
         match self {
             Self::Json(Value::Object(map)) => map.keys().cloned().collect(),
-            Self::Map(map) => map.keys().cloned().collect(),
+            Self::Metadata(metadata) => metadata.keys().map(str::to_owned).collect(),
             other => match &*other.json() {
                 Value::Object(map) => map.keys().cloned().collect(),
                 _ => Vec::new(),
@@ -81,7 +81,7 @@ impl<'a> Place<'a> {
     }
 
     fn is_map(&self) -> bool {
-        matches!(self, Self::Map(_) | Self::Sample(_)) || self.json().is_object()
+        matches!(self, Self::Metadata(_) | Self::Sample(_)) || self.json().is_object()
     }
 }
 
@@ -99,7 +99,7 @@ fn sample_field<'a>(sample: &'a Sample, name: &str) -> Option<Place<'a>> {
         "project_name" => text(&sample.project_name),
         "resource_id" => text(&sample.resource_id),
         "timestamp" => text(&sample.timestamp),
-        "resource_metadata" => Some(Place::Map(&sample.metadata)),
+        "resource_metadata" => Some(Place::Metadata(&sample.metadata)),
         "source" => made(Value::from(&*sample.source)),
         "id" => made(Value::from(&*sample.id)),
         "monotonic_time" => made(sample.monotonic_time_seconds.map_or(Value::Null, Value::from)),

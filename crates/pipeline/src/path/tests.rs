@@ -136,7 +136,7 @@ fn samples_are_searched_by_their_fields() {
     else {
         unreachable!()
     };
-    sample.metadata = std::sync::Arc::new(metadata);
+    sample.metadata = metadata.into();
     for (path, expected) in [
         ("resource_metadata.(instance_host|host)", Some(json!("h"))),
         ("resource_metadata.flavor.name", Some(json!("m1"))),

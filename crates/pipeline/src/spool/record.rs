@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use nephometer_model::{MeterType, Sample, Volume};
+use nephometer_model::{Metadata, MeterType, Sample, Volume};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// zstd's level: what follows the first costs more time than bytes here.
 const LEVEL: i32 = 1;
@@ -42,22 +42,22 @@ struct Row<T> {
 
 #[derive(Serialize)]
 struct Written<'a> {
-    metadata: Vec<&'a Map<String, Value>>,
+    metadata: Vec<&'a Metadata>,
     rows: Vec<Row<&'a str>>,
 }
 
 #[derive(Deserialize)]
 struct Read {
-    metadata: Vec<Arc<Map<String, Value>>>,
+    metadata: Vec<Metadata>,
     rows: Vec<Row<String>>,
 }
 
 /// Samples as bytes.
 pub(crate) fn encode(samples: &[Sample]) -> io::Result<Vec<u8>> {
-    let mut places: HashMap<*const Map<String, Value>, u32> = HashMap::new();
+    let mut places: HashMap<usize, u32> = HashMap::new();
     let mut written = Written { metadata: Vec::new(), rows: Vec::with_capacity(samples.len()) };
     for sample in samples {
-        let place = *places.entry(Arc::as_ptr(&sample.metadata)).or_insert_with(|| {
+        let place = *places.entry(sample.metadata.place()).or_insert_with(|| {
             written.metadata.push(&sample.metadata);
             u32::try_from(written.metadata.len() - 1).unwrap_or(u32::MAX)
         });
@@ -98,7 +98,7 @@ pub(crate) fn decode(bytes: &[u8]) -> io::Result<Vec<Sample>> {
     read.rows.into_iter().map(|row| sample(row, &read.metadata, &mut texts)).collect()
 }
 
-fn sample(row: Row<String>, metadata: &[Arc<Map<String, Value>>], texts: &mut Texts) -> io::Result<Sample> {
+fn sample(row: Row<String>, metadata: &[Metadata], texts: &mut Texts) -> io::Result<Sample> {
     let place = usize::try_from(row.metadata).unwrap_or(usize::MAX);
     Ok(Sample {
         name: texts.shared(row.name),
@@ -115,7 +115,7 @@ fn sample(row: Row<String>, metadata: &[Arc<Map<String, Value>>], texts: &mut Te
         project_name: row.project_name.map(|text| texts.shared(text)),
         resource_id: row.resource_id.map(|text| texts.shared(text)),
         timestamp: row.timestamp.map(|text| texts.shared(text)),
-        metadata: metadata.get(place).map(Arc::clone).ok_or_else(|| malformed("metadata is missing"))?,
+        metadata: metadata.get(place).cloned().ok_or_else(|| malformed("metadata is missing"))?,
         source: texts.shared(row.source),
         id: row.id.into(),
         monotonic_time_seconds: row.monotonic_time_seconds,

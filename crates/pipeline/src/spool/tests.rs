@@ -2,9 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use nephometer_model::{Meter, MeterType, Sample, Timestamp, Volume};
+use nephometer_model::{Metadata, Meter, MeterType, Sample, Timestamp, Volume};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -14,10 +13,10 @@ const NOW: Timestamp = Timestamp::from_ns(1_767_225_600_000_000_000);
 
 fn samples(numbers: std::ops::Range<u32>) -> Vec<Sample> {
     let meter = Meter::new("cpu", MeterType::Cumulative, "ns");
-    let metadata = Arc::new(json!({"flavor": {"vcpus": 2, "x": 1.5}}).as_object().unwrap().clone());
+    let metadata = Metadata::from(json!({"flavor": {"vcpus": 2, "x": 1.5}}).as_object().unwrap().clone());
     let sample = |number: u32| {
         let mut sample = Sample::new(&meter, i64::from(number), number.to_string());
-        sample.metadata = Arc::clone(&metadata);
+        sample.metadata = metadata.clone();
         sample.resource_id = Some(format!("resource-{}", number % 7).into());
         sample.timestamp = Some("2026-01-01T00:00:00".into());
         sample
@@ -54,7 +53,7 @@ fn samples_come_back_as_they_were() {
     given[1].volume = Volume::Float(1.0);
     given[2].volume = Volume::Other(json!(u64::MAX));
     given[3].volume = Volume::Other(json!("12 MB"));
-    given[3].metadata = Arc::new(json!({"b": 1, "a": [null, true, {"é": 1.0}]}).as_object().unwrap().clone());
+    given[3].metadata = json!({"b": 1, "a": [null, true, {"é": 1.0}]}).as_object().unwrap().clone().into();
     given[4].monotonic_time_seconds = Some(12.5);
     given[4].user_name = Some("".into());
     spool.append(&given, NOW).unwrap();
@@ -63,7 +62,7 @@ fn samples_come_back_as_they_were() {
     assert_eq!((spool.counts().samples, spool.counts().oldest), (5, Some(NOW)));
     let chunk = spool.front(1).unwrap().unwrap();
     assert_eq!(chunk.samples, given);
-    assert!(Arc::ptr_eq(&chunk.samples[0].metadata, &chunk.samples[4].metadata));
+    assert!(chunk.samples[0].metadata.is(&chunk.samples[4].metadata));
     assert_eq!(
         chunk.samples[3].metadata.keys().collect::<Vec<_>>(),
         ["b", "a"],
@@ -89,7 +88,7 @@ fn a_full_spool_says_so_and_takes_more_when_some_are_taken() {
                 )
             })
             .collect();
-        next[0].metadata = Arc::new(json!({"noise": noise}).as_object().unwrap().clone());
+        next[0].metadata = json!({"noise": noise}).as_object().unwrap().clone().into();
         match spool.append(&next, NOW) {
             Ok(()) => number += 50,
             Err(error) => break error,

@@ -1,6 +1,6 @@
 //! Transformers that hold samples back: `aggregator` makes one of many, `accumulator` lets them go together.
 
-use nephometer_model::{MeterType, Sample, Timespan, Timestamp, Volume};
+use nephometer_model::{Metadata, MeterType, Sample, Timespan, Timestamp, Volume};
 use serde_json::{Map, Value};
 
 use super::convert::{Conversion, sum, text, whole};
@@ -95,7 +95,7 @@ impl Aggregator {
             None => {
                 let mut first = self.conversion.convert(sample, volume, view.transformer());
                 if self.metadata == Whose::Dropped {
-                    first.metadata = std::sync::Arc::default();
+                    first.metadata = Metadata::default();
                 }
                 Kept::Sum { sample: first, count: 1 }
             }

@@ -2,7 +2,7 @@
 
 use nephometer_model::{Sample, Volume};
 
-use crate::expr::{Scope, Value};
+use crate::expr::{Attributes, Scope, Value};
 
 /// The attributes of a sample, by their names.
 pub(super) struct SampleScope<'a>(pub(super) &'a Sample);
@@ -25,7 +25,7 @@ pub(super) fn attribute<'a>(sample: &'a Sample, name: &str) -> Option<Value<'a>>
         "project_name" => text(&sample.project_name),
         "resource_id" => text(&sample.resource_id),
         "timestamp" => text(&sample.timestamp),
-        "resource_metadata" => Value::Namespace(Some(&sample.metadata)),
+        "resource_metadata" => Value::Namespace(Some(Attributes::Metadata(&sample.metadata))),
         "source" => Value::text(&sample.source),
         "id" => Value::text(&sample.id),
         "monotonic_time" => sample.monotonic_time_seconds.map_or(Value::None, Value::Float),

@@ -63,7 +63,7 @@ fn cpu(resource: &str, second: i64, volume: impl Into<Value>) -> Sample {
 
 fn with_metadata(mut sample: Sample, metadata: Value) -> Sample {
     let Value::Object(metadata) = metadata else { panic!("no map") };
-    sample.metadata = std::sync::Arc::new(metadata);
+    sample.metadata = metadata.into();
     sample
 }
 

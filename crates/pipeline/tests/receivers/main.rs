@@ -8,7 +8,7 @@ mod sockets;
 
 use std::sync::Arc;
 
-use nephometer_model::{Meter, MeterType, Sample, SecretUrl, SystemClock};
+use nephometer_model::{Metadata, Meter, MeterType, Sample, SecretUrl, SystemClock};
 use nephometer_pipeline::Publisher;
 use nephometer_pipeline::publish::{PublisherFactory, PublisherParts, PublisherSettings};
 use serde_json::json;
@@ -49,7 +49,7 @@ pub(crate) fn samples(count: u32) -> Vec<Sample> {
         Meter::new("network.incoming.bytes.delta", MeterType::Delta, "B"),
     ];
     let metadata = json!({"display_name": "vé \"m\"", "flavor": {"vcpus": 2}, "tags": ["a", 1.5, null]});
-    let metadata = Arc::new(metadata.as_object().unwrap().clone());
+    let metadata = Metadata::from(metadata.as_object().unwrap().clone());
     let sample = |number: u32| {
         let mut sample =
             Sample::new(&meters[number as usize % 3], f64::from(number) + 0.5, format!("id-{number}"));
@@ -59,7 +59,7 @@ pub(crate) fn samples(count: u32) -> Vec<Sample> {
         sample.resource_id = Some(format!("resource-{}/x", number % 2).into());
         sample.project_id = Some("a-project".into());
         sample.timestamp = Some(format!("2026-01-02T03:04:{:02}.678901", number % 60).into());
-        sample.metadata = Arc::clone(&metadata);
+        sample.metadata = metadata.clone();
         sample
     };
     (0..count).map(sample).collect()

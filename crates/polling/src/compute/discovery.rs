@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha224};
 use uuid::Uuid;
 
+use super::common::Common;
 use super::host::{Guest, Host};
 use super::instance::{INSTANCE_HOST, INSTANCE_NAME, Instance, VM_STATE};
 use super::nova::{Known, Nova};
@@ -38,6 +39,7 @@ pub(super) fn local_instances(
             host,
             nova,
             rules,
+            common: Arc::default(),
             known: Mutex::default(),
             said: Mutex::default(),
             was_there: AtomicBool::new(false),
@@ -79,6 +81,7 @@ struct ByLibvirt {
     host: Arc<Host>,
     nova: Option<Nova>,
     rules: UserMetadataRules,
+    common: Arc<Common>,
     /// Guests as they were made the last time, with what they were made of.
     known: Mutex<HashMap<Uuid, (MadeOf, Arc<Instance>)>>,
     /// Domains of which it was said already that they are not metered.
@@ -183,7 +186,7 @@ impl ByLibvirt {
             return Ok((made_of, Arc::clone(instance)));
         }
         let server = self.server(uuid, &made_of, nova);
-        let instance = Instance::from_server(&server, &self.rules)?;
+        let instance = Instance::from_server(&server, &self.rules, &self.common)?;
         Ok((made_of, Arc::new(instance)))
     }
 
@@ -224,8 +227,8 @@ impl ByLibvirt {
         put("id", uuid.to_string().into());
         put("name", nova.name.as_deref().map_or(Value::Null, Value::from));
         put("flavor", flavor_object);
-        put("image", nova.root_image.clone().unwrap_or_default());
-        if let Some(meta) = &nova.image_meta {
+        put("image", nova.image.root.clone().unwrap_or_default());
+        if let Some(meta) = &nova.image.meta {
             put("image_meta", meta.clone().into());
         }
         put("os_type", of.description.os_type.as_deref().map_or(Value::Null, Value::from));

@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use nephometer_model::{Meter, Sample, Volume};
+use nephometer_model::{Metadata, Meter, Sample, Volume};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
+use super::common::Common;
 use super::user_metadata::UserMetadataRules;
 use crate::libvirt::{Description, Nic};
 
@@ -17,12 +18,6 @@ const OPTIONAL_PROPERTIES: [&str; 6] =
 pub(super) const INSTANCE_NAME: &str = "OS-EXT-SRV-ATTR:instance_name";
 pub(super) const INSTANCE_HOST: &str = "OS-EXT-SRV-ATTR:host";
 pub(super) const VM_STATE: &str = "OS-EXT-STS:vm_state";
-
-/// Most that the metadata of a part have beside those of its guest.
-const MOST_ADDED: usize = 4;
-
-/// What samples share.
-type Metadata = Arc<Map<String, Value>>;
 
 /// A guest: whose it is, and what its samples say of it.
 pub(super) struct Instance {
@@ -34,10 +29,13 @@ pub(super) struct Instance {
     pub(super) root_gib: i64,
     pub(super) ephemeral_gib: i64,
     metadata: Metadata,
-    /// The parts that were asked for last. Metadata of all kinds at once would be most of an agent's memory; meters of one
-    /// kind follow each other.
-    parts: Mutex<Option<(Kind, Arc<Vec<Part>>)>>,
+    common: Arc<Common>,
+    /// The parts of each kind as they were asked for last.
+    parts: Mutex<[Option<PartsOf>; Kind::COUNT]>,
 }
+
+/// What parts were made of, and they.
+type PartsOf = (Kind, Arc<[Part]>);
 
 /// A kind of parts, and what they are made of.
 #[derive(Clone)]
@@ -48,6 +46,18 @@ pub(super) enum Kind {
     Disks(Arc<Description>),
     /// Each interface.
     Nics(Arc<Description>),
+}
+
+impl Kind {
+    const COUNT: usize = 3;
+
+    fn place(&self) -> usize {
+        match self {
+            Self::Vcpus(_) => 0,
+            Self::Disks(_) => 1,
+            Self::Nics(_) => 2,
+        }
+    }
 }
 
 impl PartialEq for Kind {
@@ -73,9 +83,10 @@ impl Instance {
     pub(super) fn from_server(
         server: &Map<String, Value>,
         rules: &UserMetadataRules,
+        common: &Arc<Common>,
     ) -> Result<Self, String> {
-        let text = |name: &str| server.get(name).and_then(Value::as_str).map(Arc::from);
-        let id: Arc<str> = text("id").ok_or("it has no id")?;
+        let text = |name: &str| server.get(name).and_then(Value::as_str);
+        let id: Arc<str> = text("id").ok_or("it has no id")?.into();
         let uuid = Uuid::parse_str(&id).map_err(|error| format!("its id `{id}` is no UUID: {error}"))?;
         let flavor = server.get("flavor").and_then(Value::as_object).ok_or("it has no flavor")?;
         let gib = |name: &str| {
@@ -92,13 +103,16 @@ impl Instance {
         Ok(Self {
             uuid,
             id,
-            name: server.get(INSTANCE_NAME).and_then(Value::as_str).map(str::to_owned),
-            project_id: text("tenant_id"),
-            user_id: text("user_id"),
+            name: text(INSTANCE_NAME).map(str::to_owned),
+            project_id: text("tenant_id").map(|id| common.texts.share(id)),
+            user_id: text("user_id").map(|id| common.texts.share(id)),
             root_gib,
             ephemeral_gib,
-            // A copy is as large as it must be.
-            metadata: Arc::new(metadata.clone()),
+            metadata: Metadata::of_shared(
+                None,
+                metadata.iter().map(|(name, value)| (common.texts.share(name), common.values.share(value))),
+            ),
+            common: Arc::clone(common),
             parts: Mutex::default(),
         })
     }
@@ -125,24 +139,22 @@ impl Instance {
             user_id: self.user_id.clone(),
             project_id: self.project_id.clone(),
             resource_id: Some(Arc::clone(resource_id)),
-            metadata: Arc::clone(metadata),
+            metadata: metadata.clone(),
             ..Sample::new(meter, volume, id)
         }
     }
 
     /// Its parts of a kind.
-    pub(super) fn parts(&self, kind: &Kind) -> Arc<Vec<Part>> {
-        let mut kept = self.parts.lock();
+    pub(super) fn parts(&self, kind: &Kind) -> Arc<[Part]> {
+        let kept = &mut self.parts.lock()[kind.place()];
         if let Some((_, parts)) = kept.as_ref().filter(|(of, _)| of == kind) {
             return Arc::clone(parts);
         }
-        // What is not wanted any more goes before there is more.
-        *kept = None;
-        let parts = Arc::new(match kind {
-            Kind::Vcpus(number) => vec![self.vcpus(*number)],
+        let parts: Arc<[Part]> = match kind {
+            Kind::Vcpus(number) => [self.vcpus(*number)].into(),
             Kind::Disks(of) => of.disks.iter().map(|disk| self.disk(&disk.device)).collect(),
             Kind::Nics(of) => of.nics.iter().map(|nic| self.nic(nic)).collect(),
-        });
+        };
         *kept = Some((kind.clone(), Arc::clone(&parts)));
         parts
     }
@@ -151,7 +163,7 @@ impl Instance {
         Part {
             device: Box::default(),
             resource_id: Arc::clone(&self.id),
-            metadata: self.with(|metadata| drop(metadata.insert("cpu_number".to_owned(), number.into()))),
+            metadata: self.with([("cpu_number", self.value(number))]),
         }
     }
 
@@ -159,21 +171,20 @@ impl Instance {
         Part {
             device: device.into(),
             resource_id: format!("{}-{device}", self.id).into(),
-            metadata: self.with(|metadata| drop(metadata.insert("disk_name".to_owned(), device.into()))),
+            metadata: self.with([("disk_name", self.value(device))]),
         }
     }
 
     fn nic(&self, nic: &Nic) -> Part {
         let named = || format!("{}-{}-{}", self.name.as_deref().unwrap_or("None"), self.id, nic.device);
-        let metadata = self.with(|metadata| {
-            let filter = nic.filter.as_deref().map_or(Value::Null, Value::from);
+        let metadata = self.with([
             // Upstream's name of the device takes the place of the guest's.
-            metadata.insert("name".to_owned(), (*nic.device).into());
-            metadata.insert("mac".to_owned(), nic.mac.as_deref().map_or(Value::Null, Value::from));
-            metadata.insert("fref".to_owned(), filter);
-            metadata.insert("parameters".to_owned(), nic.parameters.clone().into());
-            metadata.insert("vnic_name".to_owned(), nic.filter.as_deref().unwrap_or(&nic.device).into());
-        });
+            ("name", self.value(&*nic.device)),
+            ("mac", self.value(nic.mac.as_deref())),
+            ("fref", self.value(nic.filter.as_deref())),
+            ("parameters", Arc::clone(&nic.parameters)),
+            ("vnic_name", self.value(nic.filter.as_deref().unwrap_or(&nic.device))),
+        ]);
         Part {
             device: nic.device.clone(),
             resource_id: nic.filter.clone().unwrap_or_else(|| named().into()),
@@ -181,12 +192,14 @@ impl Instance {
         }
     }
 
-    fn with(&self, add: impl FnOnce(&mut Map<String, Value>)) -> Metadata {
-        // With room for what is added: a copy that grows takes twice the memory.
-        let mut metadata = Map::with_capacity(self.metadata.len() + MOST_ADDED);
-        metadata.extend(self.metadata.iter().map(|(name, value)| (name.clone(), value.clone())));
-        add(&mut metadata);
-        Arc::new(metadata)
+    /// Its metadata with `more`.
+    fn with<const N: usize>(&self, more: [(&str, Arc<Value>); N]) -> Metadata {
+        let more = more.into_iter().map(|(name, value)| (self.common.texts.share(name), value));
+        Metadata::of_shared(Some(&self.metadata), more)
+    }
+
+    fn value(&self, value: impl Into<Value>) -> Arc<Value> {
+        self.common.values.share(&value.into())
     }
 }
 

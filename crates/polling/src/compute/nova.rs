@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
+use super::common::Common;
 use super::instance::{Instance, VM_STATE};
 use super::settings::ComputeSettings;
 use super::user_metadata::UserMetadataRules;
@@ -29,6 +30,7 @@ pub(super) struct Nova {
     cloud: Arc<dyn CloudReader>,
     service_type: String,
     host: Arc<str>,
+    common: Arc<Common>,
     listed: Mutex<Listed>,
     extra: Mutex<Extra>,
     flavor_ids: Mutex<Option<(u64, HashMap<String, String>)>>,
@@ -85,6 +87,7 @@ impl Nova {
             cloud,
             service_type,
             host,
+            common: Arc::default(),
             listed: Mutex::default(),
             extra: Mutex::default(),
             flavor_ids: Mutex::default(),
@@ -143,7 +146,7 @@ impl Nova {
             }
             self.add_flavor(&mut server, &mut lookups).await?;
             self.add_image(&mut server, &mut lookups).await?;
-            match Instance::from_server(&server, rules) {
+            match Instance::from_server(&server, rules, &self.common) {
                 Ok(instance) => described.push((id, Some(Arc::new(instance)))),
                 Err(reason) => tracing::warn!(server = id, reason, "a server of Nova's is not metered"),
             }

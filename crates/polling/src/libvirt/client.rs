@@ -10,7 +10,7 @@ use uuid::Uuid;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::connection::Connection;
-use super::description::Description;
+use super::description::{Common, Description};
 use super::protocol::{self, BlockInfo, DomainRef, Request, STATS_NOWAIT};
 use super::stats::{DomainStats, read_records};
 use super::{LibvirtError, LibvirtUri};
@@ -39,6 +39,7 @@ pub struct LibvirtClient {
     connection: Mutex<Option<Connection>>,
     /// What XML said the last time, by the domain and the XML's hash.
     known: SyncMutex<HashMap<Uuid, (u128, Arc<Description>)>>,
+    common: Common,
 }
 
 impl LibvirtClient {
@@ -50,6 +51,7 @@ impl LibvirtClient {
             pauses: PAUSES.to_vec(),
             connection: Mutex::default(),
             known: SyncMutex::default(),
+            common: Common::default(),
         }
     }
 
@@ -125,6 +127,7 @@ impl LibvirtClient {
         connection: &mut Connection,
     ) -> Result<(Vec<DomainRecord>, Option<LibvirtError>), LibvirtError> {
         let stats = bulk_statistics(connection).await?;
+        connection.shrink();
         let mut records: Vec<_> = stats
             .into_iter()
             .map(|(domain, stats)| DomainRecord {
@@ -156,7 +159,7 @@ impl LibvirtClient {
         if let Some((_, known)) = self.known.lock().get(&uuid).filter(|(of, _)| *of == hash) {
             return Ok(Arc::clone(known));
         }
-        let description = Arc::new(Description::read(xml)?);
+        let description = Arc::new(self.common.share(Description::read(xml)?));
         self.known.lock().insert(uuid, (hash, Arc::clone(&description)));
         Ok(description)
     }

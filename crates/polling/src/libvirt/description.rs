@@ -6,6 +6,7 @@ use roxmltree::{Document, Node};
 use serde_json::{Map, Value};
 
 use super::LibvirtError;
+use crate::pool::Pool;
 
 /// XML that is longer is not read: libvirt's own limit for a text.
 const MAX_XML_BYTES: usize = 4 << 20;
@@ -21,9 +22,9 @@ pub struct Description {
     /// `x86_64`.
     pub architecture: Option<String>,
     /// Block devices that have something in them.
-    pub disks: Vec<Disk>,
+    pub disks: Box<[Disk]>,
     /// Interfaces that have a device on the host and an address.
-    pub nics: Vec<Nic>,
+    pub nics: Box<[Nic]>,
     /// What Nova says; `None` for domains that are not Nova's.
     pub nova: Option<Result<NovaMetadata, String>>,
 }
@@ -45,7 +46,7 @@ pub struct Nic {
     /// The filter that it is under.
     pub filter: Option<Arc<str>>,
     /// The filter's parameters, and where the interface is plugged in.
-    pub parameters: Map<String, Value>,
+    pub parameters: Arc<Value>,
 }
 
 /// `<nova:instance>`.
@@ -58,15 +59,22 @@ pub struct NovaMetadata {
     /// Who made it.
     pub user_id: Arc<str>,
     /// What it is of.
-    pub flavor: NovaFlavor,
+    pub flavor: Arc<NovaFlavor>,
+    /// The image.
+    pub image: Arc<NovaImage>,
+}
+
+/// What Nova says of a guest's image.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct NovaImage {
     /// The image that its root device was made of.
-    pub root_image: Option<Value>,
+    pub root: Option<Value>,
     /// What is known of that image, where this Nova writes it.
-    pub image_meta: Option<Map<String, Value>>,
+    pub meta: Option<Map<String, Value>>,
 }
 
 /// `<nova:flavor>`; sizes in Nova's units.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "Nova's own names")]
 pub struct NovaFlavor {
     /// Written by Nova 2025.2 and newer.
@@ -104,6 +112,27 @@ impl Description {
             nics: each("interface").filter_map(nic).collect(),
             nova: nova.map(nova_metadata),
         })
+    }
+}
+
+/// What descriptions have in common.
+#[derive(Default)]
+pub(super) struct Common {
+    owners: Pool<str>,
+    flavors: Pool<NovaFlavor>,
+    images: Pool<NovaImage>,
+}
+
+impl Common {
+    /// The same description, with what others have as well in memory once.
+    pub(super) fn share(&self, mut description: Description) -> Description {
+        if let Some(Ok(nova)) = &mut description.nova {
+            nova.project_id = self.owners.share(&nova.project_id);
+            nova.user_id = self.owners.share(&nova.user_id);
+            nova.flavor = self.flavors.share(&nova.flavor);
+            nova.image = self.images.share(&nova.image);
+        }
+        description
     }
 }
 
@@ -151,7 +180,7 @@ fn nic(node: Node<'_, '_>) -> Option<Nic> {
     parameters.insert("interfaceid".to_owned(), value(interface_id));
     parameters.insert("bridge".to_owned(), value(bridge));
     let filter = filter.and_then(|filter| filter.attribute("filter")).map(Arc::from);
-    Some(Nic { device: device.into(), mac, filter, parameters })
+    Some(Nic { device: device.into(), mac, filter, parameters: Arc::new(parameters.into()) })
 }
 
 fn nova_metadata(node: Node<'_, '_>) -> Result<NovaMetadata, String> {
@@ -162,7 +191,7 @@ fn nova_metadata(node: Node<'_, '_>) -> Result<NovaMetadata, String> {
     };
     let flavor = child(node, "flavor").ok_or_else(|| missing("flavor"))?;
     let root = children(node, "root").find(|root| root.attribute("type") == Some("image"));
-    let root_image = root.map(|root| {
+    let root = root.map(|root| {
         let id = root.attribute("uuid").map_or(Value::Null, Value::from);
         Value::Object(Map::from_iter([("id".to_owned(), id)]))
     });
@@ -170,9 +199,8 @@ fn nova_metadata(node: Node<'_, '_>) -> Result<NovaMetadata, String> {
         name: text(child(node, "name").ok_or_else(|| missing("name"))?),
         project_id: owner("project").ok_or_else(|| missing("owner's project"))?,
         user_id: owner("user").ok_or_else(|| missing("owner's user"))?,
-        flavor: nova_flavor(flavor)?,
-        root_image,
-        image_meta: child(node, "image").map(image_meta),
+        flavor: Arc::new(nova_flavor(flavor)?),
+        image: Arc::new(NovaImage { root, meta: child(node, "image").map(image_meta) }),
     })
 }
 

@@ -190,6 +190,10 @@ impl DomainStats {
         self.nics.retain(|nic| !nic.name.is_empty());
         self.disks.retain(|disk| !disk.name.is_empty());
         self.vcpus.retain(|vcpu| vcpu.time_ns.is_some() && vcpu.wait_ns.is_some());
+        // They are kept until the next reading.
+        self.nics.shrink_to_fit();
+        self.disks.shrink_to_fit();
+        self.vcpus.shrink_to_fit();
     }
 }
 

@@ -44,7 +44,7 @@ fn sample(args: &SendSampleArgs, clock: &SystemClock) -> Result<Sample> {
     sample.project_id = shared(&args.project);
     let now = || clock.now_micros().isoformat().trim_end_matches("+00:00").to_owned();
     sample.timestamp = Some(args.timestamp.clone().unwrap_or_else(now).into());
-    sample.metadata = Arc::new(metadata(args.metadata.as_deref().unwrap_or("{}"))?);
+    sample.metadata = metadata(args.metadata.as_deref().unwrap_or("{}"))?.into();
     Ok(sample)
 }
 

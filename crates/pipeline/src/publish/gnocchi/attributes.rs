@@ -1,8 +1,8 @@
 //! What is known of resources' attributes, so that only what has changed is written.
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use nephometer_model::Clock;
+use nephometer_model::{Clock, Metadata, WeakMetadata};
 use quick_cache::sync::Cache;
 use serde_json::{Map, Value};
 use xxhash_rust::xxh3::xxh3_64;
@@ -17,7 +17,7 @@ const KEPT_NS: u64 = 3600 * 1_000_000_000;
 struct Entry {
     attributes: Vec<(u64, u64)>,
     /// Metadata of samples that these were taken from lately. Samples of one reading share them: a guest's have few.
-    read: [Weak<Map<String, Value>>; READ],
+    read: [WeakMetadata; READ],
     until_ns: u64,
 }
 
@@ -43,9 +43,8 @@ impl KnownAttributes {
     }
 
     /// Whether all attributes that `metadata` has are known: it was read before.
-    pub(super) fn is_read(&self, resource: &str, metadata: &Arc<Map<String, Value>>) -> bool {
-        let is_it = |read: &Weak<_>| std::ptr::eq(read.as_ptr(), Arc::as_ptr(metadata));
-        self.entry(resource).is_some_and(|entry| entry.read.iter().any(is_it))
+    pub(super) fn is_read(&self, resource: &str, metadata: &Metadata) -> bool {
+        self.entry(resource).is_some_and(|entry| entry.read.iter().any(|read| read.is(metadata)))
     }
 
     /// Those of `attributes` that are not known to be so.
@@ -57,12 +56,7 @@ impl KnownAttributes {
     }
 
     /// Notes what has been written, and the metadata of which all is written now.
-    pub(super) fn note(
-        &self,
-        resource: &str,
-        written: &Map<String, Value>,
-        read: Option<&Arc<Map<String, Value>>>,
-    ) {
+    pub(super) fn note(&self, resource: &str, written: &Map<String, Value>, read: Option<&Metadata>) {
         // Uneven, so that what became known together is not forgotten together.
         let until_ns = self.clock.monotonic_ns() + KEPT_NS / 2 + xxh3_64(resource.as_bytes()) % (KEPT_NS / 2);
         let entry = self.entry(resource).map(Arc::unwrap_or_clone);
@@ -70,7 +64,7 @@ impl KnownAttributes {
             entry.unwrap_or_else(|| Entry { attributes: Vec::new(), read: Default::default(), until_ns });
         if let Some(metadata) = read {
             entry.read.rotate_right(1);
-            entry.read[0] = Arc::downgrade(metadata);
+            entry.read[0] = metadata.downgrade();
         }
         for (name, value) in written {
             let (name, value) = hashes(name, value);

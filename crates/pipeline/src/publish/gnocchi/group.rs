@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use nephometer_drivers::NamedMeasures;
 use nephometer_model::time::parse_timestamp;
-use nephometer_model::{Sample, Timestamp};
+use nephometer_model::{Metadata, Sample, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::GnocchiPublisher;
@@ -27,9 +27,9 @@ pub(super) struct Group<'a> {
     /// Attributes that samples have, `project_id` among them; the last sample that has one counts.
     pub(super) attributes: Map<String, Value>,
     /// The metadata that attributes were last taken from.
-    pub(super) read: Option<Arc<Map<String, Value>>>,
+    pub(super) read: Option<Metadata>,
     /// Metadata whose attributes the service has already.
-    known: Option<Arc<Map<String, Value>>>,
+    known: Option<Metadata>,
     pub(super) metrics: Vec<MetricGroup>,
 }
 
@@ -120,15 +120,15 @@ impl Group<'_> {
             return;
         }
         let metadata = &sample.metadata;
-        let is_it = |other: &Option<Arc<_>>| other.as_ref().is_some_and(|other| Arc::ptr_eq(other, metadata));
+        let is_it = |other: &Option<Metadata>| other.as_ref().is_some_and(|other| other.is(metadata));
         if is_it(&self.read) || is_it(&self.known) {
             return;
         }
         if known.is_read(&self.id, metadata) {
-            self.known = Some(Arc::clone(metadata));
+            self.known = Some(metadata.clone());
         } else {
-            self.attributes.extend(self.definition.attributes(&json!({"resource_metadata": **metadata})));
-            self.read = Some(Arc::clone(metadata));
+            self.attributes.extend(self.definition.attributes(&json!({"resource_metadata": metadata})));
+            self.read = Some(metadata.clone());
         }
     }
 
@@ -136,7 +136,7 @@ impl Group<'_> {
     pub(super) fn all_attributes(&self) -> Map<String, Value> {
         let known = self.known.as_ref();
         let mut all = known.map_or_else(Map::new, |metadata| {
-            self.definition.attributes(&json!({"resource_metadata": **metadata}))
+            self.definition.attributes(&json!({"resource_metadata": metadata}))
         });
         all.extend(self.attributes.clone());
         all

@@ -37,7 +37,7 @@ const FLAVOR: &str = "{name: flavor, endpoint_type: compute, value: vcpus, metad
                       url_path: \"'flavors/' + sample['metadata']['flavor']\"}";
 
 fn metadata(samples: &[nephometer_model::Sample]) -> Vec<Value> {
-    samples.iter().map(|sample| Value::Object((*sample.metadata).clone())).collect()
+    samples.iter().map(|sample| sample.metadata.to_json()).collect()
 }
 
 #[tokio::test]

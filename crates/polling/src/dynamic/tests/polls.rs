@@ -113,7 +113,7 @@ async fn a_service_is_read_with_headers_ids_and_metadata() {
             (&map["type"], &map["unit"], &map["timestamp"]),
             (&json!("cumulative"), &json!("B"), &json!("2026-11-20T08:30:00"))
         );
-        let keys: Vec<_> = sample.metadata.keys().map(String::as_str).collect();
+        let keys: Vec<_> = sample.metadata.keys().collect();
         assert_eq!(keys, ["name | value or \"-\"", "state"]);
         assert_eq!(sample.metadata["state"], volume["status"]);
     }
