@@ -40,8 +40,9 @@ pub(crate) struct Round<'a> {
     shared: &'a Shared,
     task: &'a TaskPlan,
     cycle: Cycle,
-    /// What each pollster has been given in this cycle: the same meter in two sources is read once (as upstream has it).
-    history: Mutex<HashMap<Arc<str>, HashSet<Arc<str>>>>,
+    /// What each pollster that several sources name has been given in this cycle: the same meter in two sources is read
+    /// once (as upstream has it).
+    history: HashMap<&'a str, Mutex<HashSet<Arc<str>>>>,
 }
 
 type Listed = Result<Vec<Resource>, DiscoveryError>;
@@ -59,7 +60,7 @@ impl<'a> Round<'a> {
     pub(crate) fn new(shared: &'a Shared, interval: Duration, task: &'a TaskPlan) -> Self {
         let cycle =
             Cycle::new(Arc::clone(&shared.parts.clock), Arc::clone(&shared.parts.ids)).every(interval);
-        Self { shared, task, cycle, history: Mutex::default() }
+        Self { shared, task, cycle, history: repeated(task) }
     }
 
     /// Goes through all sources. Pollsters of one run side by side, as many as the settings allow.
@@ -148,8 +149,8 @@ impl<'a> Round<'a> {
                 || division.holds(&reader.namespace, if source.divides_pollsters { &whole } else { id })
         };
         let now_ns = self.shared.parts.clock.monotonic_ns();
-        let mut history = self.history.lock();
-        let had = history.entry(Arc::clone(&key.1)).or_default();
+        let alone = Mutex::default();
+        let mut had = self.history.get(&*key.1).unwrap_or(&alone).lock();
         let blacklists = self.shared.blacklists.lock();
         let blacklist = blacklists.get(key);
         let resources = listed.into_iter().filter(|(resource, is_divided)| {
@@ -220,6 +221,14 @@ impl<'a> Round<'a> {
         }
         refused
     }
+}
+
+/// Pollsters that come more than once.
+fn repeated(task: &TaskPlan) -> HashMap<&str, Mutex<HashSet<Arc<str>>>> {
+    let mut known = HashSet::new();
+    let readers = task.sources.iter().flat_map(|source| &source.pollsters);
+    let names = readers.map(|reader| reader.pollster.name());
+    names.filter(|name| !known.insert(*name)).map(|name| (name, Mutex::default())).collect()
 }
 
 /// What samples pass on their way out: they get names and their source, and the exporter sees them.
