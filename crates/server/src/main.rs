@@ -16,6 +16,7 @@ mod host;
 mod identity;
 mod import;
 mod logging;
+mod memory;
 mod panics;
 mod policy_file;
 mod process;
@@ -30,9 +31,6 @@ mod wiring;
 use std::process::ExitCode;
 
 use clap::Parser;
-
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     panics::install();

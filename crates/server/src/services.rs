@@ -18,37 +18,49 @@ pub(crate) struct Service {
     core: &'static [&'static Role],
     /// Roles that run beside them where the configuration wants them.
     beside: &'static [&'static Role],
+    /// Whether it runs beside others' work and waits most of the time: memory counts more than speed.
+    pub(crate) spares_memory: bool,
 }
 
 /// Every role in one process.
-pub(crate) static SERVE: Service = Service { name: "serve", core: &[&metric_api::ROLE], beside: &roles::ALL };
+pub(crate) static SERVE: Service =
+    Service { name: "serve", core: &[&metric_api::ROLE], beside: &roles::ALL, spares_memory: false };
 
 /// The APIs, and what must live beside the embedded store.
 pub(crate) static API: Service = Service {
     name: "api",
     core: &[&metric_api::ROLE],
     beside: &[&alarm_api::ROLE, &measure_link::ROLE, &expirer::ROLE, &statsd::ROLE, &self_monitoring::ROLE],
+    spares_memory: false,
 };
 
 /// The alarm API alone.
-pub(crate) static ALARM_API: Service = Service { name: "alarm-api", core: &[&alarm_api::ROLE], beside: &[] };
+pub(crate) static ALARM_API: Service =
+    Service { name: "alarm-api", core: &[&alarm_api::ROLE], beside: &[], spares_memory: false };
 
 /// Decides alarms.
-pub(crate) static EVALUATOR: Service = Service { name: "evaluator", core: &[&evaluator::ROLE], beside: &[] };
+pub(crate) static EVALUATOR: Service =
+    Service { name: "evaluator", core: &[&evaluator::ROLE], beside: &[], spares_memory: false };
 
 /// Hears events.
 pub(crate) static LISTENER: Service =
-    Service { name: "listener", core: &[&bus_listener::LISTENER], beside: &[] };
+    Service { name: "listener", core: &[&bus_listener::LISTENER], beside: &[], spares_memory: false };
 
 /// Carries messages, those of upstream's evaluators among them.
-pub(crate) static NOTIFIER: Service =
-    Service { name: "notifier", core: &[&notifier::ROLE], beside: &[&bus_listener::NOTIFIER_INBOX] };
+pub(crate) static NOTIFIER: Service = Service {
+    name: "notifier",
+    core: &[&notifier::ROLE],
+    beside: &[&bus_listener::NOTIFIER_INBOX],
+    spares_memory: false,
+};
 
 /// Forgets what is old of alarms.
-pub(crate) static EXPIRER: Service = Service { name: "expirer", core: &[&alarm_expirer::ROLE], beside: &[] };
+pub(crate) static EXPIRER: Service =
+    Service { name: "expirer", core: &[&alarm_expirer::ROLE], beside: &[], spares_memory: false };
 
 /// Asks what is there.
-pub(crate) static POLLING: Service = Service { name: "polling", core: &[&polling::ROLE], beside: &[] };
+pub(crate) static POLLING: Service =
+    Service { name: "polling", core: &[&polling::ROLE], beside: &[], spares_memory: true };
 
 /// All services.
 pub(crate) static ALL: [&Service; 8] =

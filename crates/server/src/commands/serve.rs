@@ -13,12 +13,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use crate::certificates::Certificates;
 use crate::cli::GlobalArgs;
 use crate::config::Config;
-use crate::logging;
 use crate::roles::{Handle, Stop};
 use crate::run_file::{DataDirLock, Place, RunFile};
 use crate::services::Service;
 use crate::stage::Stage;
 use crate::wiring::Parts;
+use crate::{logging, memory};
 
 use super::{load_config, say};
 
@@ -39,6 +39,11 @@ pub(super) fn run(service: &'static Service, clock: SystemClock, global: &Global
         None => Place::beside(data_dir, service.name),
     };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if service.spares_memory {
+        memory::give_back_soon();
+        // Each thread keeps some for itself.
+        runtime.worker_threads(1);
+    }
     let runtime = runtime.enable_all().event_interval(EVENT_INTERVAL).build()?;
     runtime.block_on(process.serve(clock, &place))
 }
