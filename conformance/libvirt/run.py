@@ -18,7 +18,7 @@ from typing import Any
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 from harness.outcome import Outcome
-from libvirt import alarm
+from libvirt import agent, alarm
 from libvirt.world import PROJECT, USER, Guest, Hypervisor
 
 # Meters that virsh counts too, and what it calls them.
@@ -280,13 +280,16 @@ def main() -> int:
     """Runs the proof."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--reader", required=True, help="the built example poll_guests")
-    parser.add_argument("--program", help="the built program: also from a guest to a webhook (alarm.py)")
+    parser.add_argument("--program", help="the built program: also the agent at scale (agent.py), and from a guest to a "
+                        "webhook (alarm.py)")
     arguments = parser.parse_args()
     outcome = Outcome()
     scale(outcome, arguments.reader)
     if arguments.program:
+        program = os.path.abspath(arguments.program)
+        agent.prove(outcome, program, program, os.path.abspath(arguments.reader))
         with Hypervisor() as world:
-            alarm.prove(outcome, os.path.abspath(arguments.program), world, world.guest(1))
+            alarm.prove(outcome, program, world, world.guest(1))
     with Hypervisor() as world:
         guest = world.guest(1)
         reader = Reader(arguments.reader, world.uri)
