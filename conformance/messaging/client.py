@@ -100,6 +100,8 @@ def hear(url, exchange, topic, priority, count):
     listener = oslo_messaging.get_notification_listener(
         transport, [oslo_messaging.Target(topic=topic)], [endpoint], executor="threading"
     )
+    # Several threads would mix their lines, and the order of what they hear.
+    transport.conf.set_override("executor_thread_pool_size", 1)
     listener.start()
     endpoint.done.wait(120)
     listener.stop()
