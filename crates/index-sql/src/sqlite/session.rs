@@ -200,8 +200,8 @@ impl Session for SqliteSession {
 /// Tables in the order of another column than their key, and their key: these come from a sequence.
 const WITHOUT_ROWID: [(&str, &str); 1] = [("metric", "key")];
 
-/// An INSERT of one row of VALUES, those of the batch and, as the last parameter, one for the column `key`: anything else, INSERT … SELECT or RETURNING, would make SQLite copy each page aside
-/// before it changes it, statement by statement.
+/// An INSERT of one row of VALUES, those of the batch and, as the last parameter, one for the column `key`: anything else,
+/// INSERT … SELECT or RETURNING, would make SQLite copy each page aside before it changes it, statement by statement.
 fn insertion(table: &str, batch: &Batch, key: Option<&str>) -> String {
     let (mut columns, mut values) = (String::new(), String::new());
     for (position, name) in batch.columns.iter().map(|(name, _)| *name).chain(key).enumerate() {
